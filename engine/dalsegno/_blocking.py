@@ -1,0 +1,59 @@
+"""One adapter that gives an async function a blocking form: `f(...)` blocks, `await f.aio(...)` does not.
+
+The blocking form runs the function in the event loop of the default engine's own thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from dalsegno.errors import UsageError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+def block(function: Callable[[], Awaitable[R]]) -> R:
+    """Await `function()` in the default engine's event loop and give its result to this thread."""
+    from dalsegno._default import default_engine, portal
+
+    if default_engine().is_here():
+        raise UsageError("the blocking form would stop the engine's own event loop; write `await ….aio(...)` in async tasks")
+    result: R = portal().call(function)
+    return result
+
+
+class Blocking(Generic[P, R]):
+    """An async function with a blocking form."""
+
+    def __init__(self, function: Callable[P, Awaitable[R]]) -> None:
+        self._function = function
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return block(lambda: self._function(*args, **kwargs))
+
+    async def aio(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The awaitable form."""
+        return await self._function(*args, **kwargs)
+
+
+class blocking_method(Generic[S, P, R]):  # noqa: N801 - it is used as a decorator
+    """The same for a method."""
+
+    def __init__(self, function: Callable[Concatenate[S, P], Awaitable[R]]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> blocking_method[S, P, R]: ...
+
+    @overload
+    def __get__(self, instance: S, owner: type) -> Blocking[P, R]: ...
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        bound: Any = self._function.__get__(instance, owner)  # type: ignore[attr-defined]  # functions are descriptors
+        return Blocking(bound)

@@ -1,0 +1,102 @@
+"""The code that is here, captured for new runs, and the code that is recorded, loaded for reruns."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dalsegno import _records as records
+from dalsegno._code import RunCode
+from dalsegno._ledger import Ledger, Put
+from dalsegno.bundle import (
+    Bundle,
+    Capture,
+    Manifest,
+    capture,
+    differences,
+    identities,
+    importable_name,
+    installed,
+    load,
+    manifest,
+    pickle_function,
+)
+from dalsegno.errors import EnvironmentMismatchError
+from dalsegno.settings import RunSettings
+from dalsegno.task import Task, TaskEnvironment
+
+_logger = logging.getLogger("dalsegno")
+
+
+class Codebase:
+    """The code of the runs of one store; every bundle is looked at once."""
+
+    def __init__(self, ledger: Ledger, folder: Path | None) -> None:
+        self._ledger = ledger
+        self._folder = folder
+        self._live: dict[bytes, RunCode] = {}
+        self._recorded: dict[tuple[bytes, str | None], RunCode] = {}
+        self._compared: set[bytes] = set()
+
+    def live(self, task: Task[Any, Any], settings: RunSettings) -> RunCode:
+        """The code that a task of this process needs, as it is now."""
+        importable = importable_name(task.function) is not None
+        taken = capture(
+            [task.module] if importable else pickle_function(task).modules,
+            root_dir=settings.root_dir,
+            include=list(_included(task.environment, set())),
+            copy_style=settings.copy_style,
+            exclude_dirs=identities(self._folder) if self._folder is not None else frozenset(),
+        )
+        for module in taken.stale:
+            _logger.warning("module %s was edited since it was loaded; what is recorded may not be what runs", module)
+        digest = taken.bundle.digest
+        code = self._live.get(digest)
+        if code is None:
+            code = self._live[digest] = self._new(taken)
+        return code
+
+    def recorded(self, bundle: bytes, settings: RunSettings | None = None) -> RunCode:
+        """The recorded code with that digest; it is loaded when something of it is asked for."""
+        isolation = "private" if settings is not None and settings.isolation == "private" else None
+        content = Bundle.from_record(self._ledger.plain("bundle", bundle))
+        loaded = load(content, lambda blob: self._ledger.get("blob", blob), isolation=isolation)
+        code = self._recorded.get((bundle, isolation))
+        if code is None or code.loaded is not loaded:
+            code = self._recorded[bundle, isolation] = RunCode(self._ledger, bundle, loaded, b"", [])
+        return code
+
+    def compare_environment(self, recorded: bytes, *, strict: bool) -> None:
+        """Warn of packages that differ from the recorded ones, once per manifest; refuse them if `strict`."""
+        if recorded in self._compared and not strict:
+            return
+        self._compared.add(recorded)
+        before = Manifest.from_record(self._ledger.plain("manifest", recorded))
+        found = differences(before, installed(before))
+        if found and strict:
+            raise EnvironmentMismatchError("this environment is not the recorded one: " + "; ".join(found))
+        for difference in found:
+            _logger.warning("this environment is not the recorded one: %s", difference)
+
+    def _new(self, taken: Capture) -> RunCode:
+        bundle = taken.bundle
+        recorded_manifest = records.pack_plain(manifest(taken.imports).to_record())
+        manifest_digest, puts = self._ledger.prepare("manifest", recorded_manifest)
+        digest, bundle_puts = self._ledger.prepare("bundle", records.pack_plain(bundle.to_record()))
+        if bundle_puts:  # a bundle that is there has its files there
+            for blob in bundle.blobs():
+                puts += self._ledger.prepare("blob", taken.read(blob))[1]
+        return RunCode(self._ledger, digest, load(bundle, taken.read), manifest_digest, [*puts, *bundle_puts])
+
+
+def _included(environment: TaskEnvironment, seen: set[int]) -> Iterator[tuple[Path, str]]:
+    """The include patterns of an environment and of those it depends on."""
+    if id(environment) in seen:
+        return
+    seen.add(id(environment))
+    for pattern in environment.include:
+        yield environment.folder, pattern
+    for other in environment.depends_on:
+        yield from _included(other, seen)

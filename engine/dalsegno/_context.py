@@ -1,0 +1,111 @@
+"""Which action the calling code belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from dalsegno.task import Task
+
+T = TypeVar("T")
+
+__all__ = ["ActionContext", "TaskContext", "ctx", "current", "group"]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionContext:
+    """Names the action that is running."""
+
+    name: str
+    run_name: str
+    project: str
+    domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskContext:
+    """What a running task can know about itself; false outside of a run.
+
+    `run_start_time` is in nanoseconds since the epoch; `attempt_number` counts from 0; `group_data` is the
+    innermost `group` with those around it, joined by "/", or "".
+    """
+
+    action: ActionContext | None = None
+    attempt_number: int = 0
+    run_start_time: int = 0
+    mode: str = "local"
+    group_data: str = ""
+    custom_context: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    env_vars: Mapping[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return self.action is not None
+
+
+class Caller(Protocol):
+    """A running action, seen by the code that runs in it."""
+
+    def call(self, task: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a sync task as a child in the calling thread."""
+
+    def call_async(
+        self, task: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Coroutine[Any, Any, Any]:
+        """Run a task as a child, a sync one in a worker thread."""
+
+    def in_loop(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Await `function()` in the run's event loop, from a thread of the action's."""
+
+    def context(self, group: str) -> TaskContext:
+        """What `ctx()` shows."""
+
+    def print(self, stream: str, text: str) -> None:
+        """Take a piece of the action's log."""
+
+    def environ(self) -> dict[str, str]:
+        """The environment variables that the action sees above the process's own; it may change them."""
+
+
+current: ContextVar[Caller | None] = ContextVar("dalsegno_action", default=None)
+_group: ContextVar[str] = ContextVar("dalsegno_group", default="")
+
+
+def current_group() -> str:
+    """The group that a call made now belongs to."""
+    return _group.get()
+
+
+def ctx() -> TaskContext:
+    """The context of the task that is running; false when none is."""
+    action = current.get()
+    return TaskContext() if action is None else action.context(_group.get())
+
+
+@contextmanager
+def group(name: str) -> Iterator[None]:
+    """Put the task calls made inside the block under a heading; groups nest.
+
+    The group is part of an action's identity: the same call in another group is another action.
+    """
+    outer = _group.get()
+    token = _group.set(f"{outer}/{name}" if outer else name)
+    try:
+        yield
+    finally:
+        _group.reset(token)
+
+
+@contextmanager
+def entered(action: Caller) -> Iterator[None]:
+    """Make `action` the current one for the block, in no group."""
+    token, group_token = current.set(action), _group.set("")
+    try:
+        yield
+    finally:
+        _group.reset(group_token)
+        current.reset(token)

@@ -1,0 +1,116 @@
+"""The engine behind the module-level functions: one per process, opened at first use in a thread of its own.
+
+It is closed, after the runs that are still live have ended, when the interpreter exits.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dalsegno._loops import wait_future
+from dalsegno.config import Config, find_config, read_config
+from dalsegno.engine import Engine
+
+T = TypeVar("T")
+
+_lock = threading.RLock()
+_stack: ExitStack | None = None
+_portal: Any = None
+_engine: Engine | None = None
+_config: Config | None = None
+_overrides: dict[str, Any] = {}
+
+
+def init(
+    store: str | Path | None = None,
+    *,
+    project: str | None = None,
+    domain: str | None = None,
+    durability: str = "full",
+) -> None:
+    """Choose the store, project and domain of the default engine; without this the configuration decides.
+
+    An engine that is open already is closed first, which waits for its live runs.
+    """
+    close()
+    global _config
+    config = find_config(store=store)
+    with _lock:
+        _config = Config(config.store, project or config.project, domain or config.domain)
+        _overrides["durability"] = durability
+
+
+def init_from_config(path: str | Path | None = None) -> None:
+    """The same from a TOML file with a `[tool.dalsegno]` table; without a path, from where the code runs."""
+    close()
+    global _config
+    config = find_config() if path is None else read_config(path)
+    with _lock:
+        _config = config
+
+
+def close() -> None:
+    """Wait for the live runs of the default engine and close it; the next use opens it again."""
+    global _stack, _portal, _engine
+    with _lock:
+        stack, _stack, _portal, _engine = _stack, None, None, None
+    if stack is not None:
+        stack.close()
+
+
+def portal() -> Any:
+    """The way into the event loop of the default engine's thread."""
+    _open()
+    return _portal
+
+
+def default_engine() -> Engine:
+    """The default engine, open."""
+    return _open()
+
+
+async def in_portal(function: Callable[[], Awaitable[T]]) -> T:
+    """Await `function()` in the default engine's event loop, from any other."""
+    engine = default_engine()
+    if engine.is_here():
+        return await function()
+    result: T = await wait_future(portal().start_task_soon(function))
+    return result
+
+
+def _open() -> Engine:
+    global _stack, _portal, _engine
+    with _lock:
+        if _engine is None:
+            from anyio.from_thread import start_blocking_portal
+
+            config = _config or find_config()
+            stack = ExitStack()
+            try:
+                _portal = stack.enter_context(start_blocking_portal("asyncio"))
+                engine = Engine(config.store, project=config.project, domain=config.domain, **_overrides)
+                opened: AbstractContextManager[Engine] = _portal.wrap_async_context_manager(engine)
+                _engine = stack.enter_context(opened)
+            except BaseException:
+                stack.close()
+                _portal = None
+                raise
+            _stack = stack
+        return _engine
+
+
+def _forget() -> None:
+    """In a forked child the engine's threads are gone, so it is forgotten, not closed."""
+    global _stack, _portal, _engine, _lock
+    _lock = threading.RLock()
+    _stack = _portal = _engine = None
+
+
+atexit.register(close)
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,35 @@
+"""Who an action is: a function of what was called with what, never of when.
+
+An action's key is relative to its parent and covers the task's full name, the digest of its inputs, its ordinal
+among identical calls of that parent, and the group. The code is left out, so that the same call under new code
+lines up with the old one; the parent's own name is left out, so that a subtree has the same keys wherever it is
+rooted. The path folds the keys from the root down, and the name that people type is made from the path.
+"""
+
+from base64 import b32encode
+from hashlib import sha256
+
+KEY_BYTES = 16
+ROOT_NAME = "a0"
+ROOT_KEY = bytes(KEY_BYTES)
+
+# 8 characters are 40 bits: among 100,000 actions with one short name a clash has a chance of 1 in 220,
+# and a clash is refused as ambiguous where a name is looked up, never resolved silently.
+_NAME_CHARS = 8
+_NAME_BYTES = 5
+
+
+def action_key(task: bytes, inputs_digest: bytes, ordinal: int, group: bytes) -> bytes:
+    """The key of a call below its parent; `task` is the task's full name in UTF-8."""
+    framed = b"%d:%b%d:%b" % (len(task), task, ordinal, inputs_digest)
+    return sha256(framed + group).digest()[:KEY_BYTES]
+
+
+def action_path(parent_path: bytes, key: bytes) -> bytes:
+    """The path of a child whose key is `key`."""
+    return sha256(parent_path + key).digest()[:KEY_BYTES]
+
+
+def action_name(short_name: str, path: bytes) -> str:
+    """What people type: the short name and a short hash of the path, as in `prep-k3v9q2ab`."""
+    return f"{short_name}-{b32encode(path[:_NAME_BYTES]).decode('ascii').lower()[:_NAME_CHARS]}"

@@ -1,0 +1,389 @@
+"""Runs and actions in a store: the only module of the engine that opens a transaction.
+
+Reading is done where it is asked for, in a transaction that ends before the method returns. Writing goes through
+the one writer thread. A record that has reached a terminal phase is never changed: the second who tries gets what
+the first recorded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dalsegno import _records as records
+from dalsegno._phases import advance
+from dalsegno._writer import Writer
+from dalsegno.codec import BlobSource
+from dalsegno.errors import ActionNotFoundError, RunExistsError, RunNotFoundError
+from dalsegno.models import ActionRecord, Phase, Ref, RunRecord, TaskTemplate, Value
+from dalsegno_storage.digest import digest as content_digest
+from dalsegno_storage.objects import Prepared, get_object, has_object
+from dalsegno_storage.protocol import Reader, Store
+from dalsegno_storage.protocol import Writer as Transaction
+
+INLINE = 512
+"""Values of up to so many bytes live in the record; larger ones are objects."""
+
+PART_BYTES = 4 << 20
+"""Objects larger than this are written ahead of their record, in transactions of about this size."""
+
+Put = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A piece of what an action printed or logged: its stream, its time in nanoseconds, and the text."""
+
+    seq: int
+    stream: str
+    at: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which runs are wanted; None means any. All given conditions must hold."""
+
+    project: str | None = None
+    domain: str | None = None
+    task: str | None = None
+    phases: frozenset[Phase] | None = None
+    labels: Mapping[str, str] | None = None
+    source: tuple[str, str, str] | None = None
+
+    def index(self) -> tuple[bytes, bytes] | None:
+        """The key range of the narrowest index that holds every match, None for all runs."""
+        if self.source is not None:
+            return records.index_range("source", "{}/{}/{}".format(*self.source))
+        for key, value in (self.labels or {}).items():
+            return records.index_range("label", f"{key}={value}")
+        if self.phases is not None and len(self.phases) == 1 and Phase.SUCCEEDED not in self.phases:
+            return records.index_range("phase", next(iter(self.phases)).value)
+        if self.task is not None:
+            return records.index_range("task", self.task)
+        if self.phases is not None and len(self.phases) == 1:
+            return records.index_range("phase", next(iter(self.phases)).value)
+        if self.project is not None and self.domain is not None:
+            return records.index_range("project", f"{self.project}/{self.domain}")
+        return None
+
+    def accepts(self, run: RunRecord) -> bool:
+        """Whether the run meets every condition."""
+        relation = run.relation
+        return (
+            (self.project is None or run.project == self.project)
+            and (self.domain is None or run.domain == self.domain)
+            and (self.task is None or run.task == self.task)
+            and (self.phases is None or run.phase in self.phases)
+            and all(run.labels.get(key) == value for key, value in (self.labels or {}).items())
+            and (
+                self.source is None
+                or (relation is not None and (relation.project, relation.domain, relation.run) == self.source)
+            )
+        )
+
+
+class Ledger:
+    """The records of one store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.writer = Writer(store)
+
+    def close(self) -> None:
+        """Write what is waiting; the store itself stays open."""
+        self.writer.close()
+
+    # Objects
+
+    def get(self, kind: str, digest: bytes) -> bytes:
+        """The object with that digest, checked."""
+        with self._store.read() as reader:
+            return get_object(reader, kind, digest)
+
+    def value(self, value: Value) -> bytes:
+        """The bytes of an encoded value, wherever it is kept."""
+        return value if isinstance(value, bytes) else self.get("value", value.digest)
+
+    def template(self, digest: bytes) -> TaskTemplate:
+        """The task template with that digest."""
+        return records.unpack_template(self.get("template", digest))
+
+    def plain(self, kind: str, digest: bytes) -> Any:
+        """A bundle list or manifest."""
+        return records.unpack_plain(self.get(kind, digest), kind)
+
+    def prepare(self, kind: str, data: bytes) -> tuple[bytes, list[Put]]:
+        """The digest of an object, and the puts that store it; none when it is there already."""
+        digest = content_digest(kind, data)
+        return digest, self._puts(kind, digest, data)
+
+    def keep(self, value: bytes, digest: bytes) -> tuple[Value, list[Put]]:
+        """How an encoded value is kept: inline, or as an object with the puts that store it."""
+        if len(value) <= INLINE:
+            return value, []
+        return Ref(digest, len(value)), self._puts("value", digest, value)
+
+    def blobs(self, blobs: Iterable[tuple[bytes, BlobSource]]) -> list[Put]:
+        """The puts that store the content of files."""
+        return [put for digest, source in blobs if not self.has(digest) for put in self._puts("blob", digest, source.read())]
+
+    def has(self, digest: bytes) -> bool:
+        """Whether the object is there."""
+        with self._store.read() as reader:
+            return has_object(reader, digest)
+
+    def _puts(self, kind: str, digest: bytes, data: bytes) -> list[Put]:
+        return [] if self.has(digest) else list(Prepared(digest, kind, data).parts)
+
+    # Recording
+
+    async def store(self, puts: list[Put]) -> None:
+        """Store objects and wait until they are on disk, in transactions of bounded size."""
+        for part in _parts(puts):
+            await self.writer.commit(_putting(part), size=PART_BYTES)
+
+    def store_blocking(self, puts: list[Put]) -> None:
+        """The same for a thread without an event loop."""
+        for part in _parts(puts):
+            self.writer.commit_blocking(_putting(part), size=PART_BYTES)
+
+    def put_soon(self, puts: list[Put]) -> None:
+        """Have objects stored no later than any record that is handed in after them."""
+        for key, data in puts:
+            self.writer.put_lazily(key, _unless_there(key, data))
+
+    async def complete(self, action: ActionRecord, puts: list[Put], *, durable: bool) -> None:
+        """Record how an action ended, with the objects it refers to; wait for the disk if `durable`."""
+        if durable:
+            puts = puts if _small(puts) else await self._ahead(puts)
+            await self.writer.commit(self._completion(action, puts))
+        else:
+            self._complete_soon(action, puts)
+
+    def complete_blocking(self, action: ActionRecord, puts: list[Put], *, durable: bool) -> None:
+        """The same for a thread without an event loop."""
+        if durable:
+            if not _small(puts):
+                self.store_blocking(puts)
+                puts = []
+            self.writer.commit_blocking(self._completion(action, puts))
+        else:
+            self._complete_soon(action, puts)
+
+    async def _ahead(self, puts: list[Put]) -> list[Put]:
+        await self.store(puts)
+        return []
+
+    def _complete_soon(self, action: ActionRecord, puts: list[Put]) -> None:
+        self.put_soon(puts)
+        key = records.action_key(action.run_id, action.seq, action.path)
+        data = records.pack_action(action)
+        self.writer.put_lazily(key, lambda transaction: None if _is_over(transaction, key) else data)
+
+    async def create(
+        self, run: RunRecord, root: Callable[[RunRecord], ActionRecord], puts: list[Put]
+    ) -> tuple[RunRecord, ActionRecord]:
+        """Record a new run and its root, all or nothing; RunExistsError when the name is taken.
+
+        The run's id is made inside: the time, or one more than the newest id when the clock stands behind it.
+        Objects are stored first, so that no record refers to a missing one.
+        """
+        if not _small(puts):
+            puts = await self._ahead(puts)
+
+        def operation(transaction: Transaction) -> tuple[RunRecord, ActionRecord]:
+            name = records.name_key(run.project, run.domain, run.name)
+            if transaction.get(name) is not None:
+                raise RunExistsError(run.name, run.project, run.domain)
+            newest = next(iter(transaction.scan(*records.RUNS, reverse=True)), None)
+            run_id = time.time_ns()
+            if newest is not None:
+                run_id = max(run_id, records.run_id_of(newest[0]) + 1)
+            created = replace(run, id=run_id)
+            action = root(created)
+            _put_missing(transaction, puts)
+            transaction.put(records.run_key(run_id), records.pack_run(created))
+            transaction.put(name, run_id.to_bytes(8, "big"))
+            for key in records.index_keys(created):
+                transaction.put(key, b"")
+            transaction.put(records.action_key(run_id, 0, action.path), records.pack_action(action))
+            return created, action
+
+        return await self.writer.commit(operation)
+
+    def began(self, action: ActionRecord, still_running: Callable[[], bool]) -> None:
+        """Have it recorded that an action runs, unless it ends before that is written."""
+        key = records.action_key(action.run_id, action.seq, action.path)
+        self.writer.put_lazily(key, lambda _: records.pack_action(action) if still_running() else None)
+
+    def _completion(self, action: ActionRecord, puts: list[Put]) -> Callable[[Transaction], None]:
+        """The operation that records how an action ended; a record that is terminal already stays as it is."""
+        key = records.action_key(action.run_id, action.seq, action.path)
+        self.writer.forget(key)
+        data = records.pack_action(action)
+
+        def operation(transaction: Transaction) -> None:
+            if not _is_over(transaction, key):
+                _put_missing(transaction, puts)
+                transaction.put(key, data)
+
+        return operation
+
+    async def end(self, run: RunRecord, root: ActionRecord, puts: list[Put]) -> RunRecord:
+        """Record the end of a run and of its root together; gives the run as recorded."""
+        if not _small(puts):
+            puts = await self._ahead(puts)
+        complete = self._completion(root, puts)
+
+        def operation(transaction: Transaction) -> RunRecord:
+            data = transaction.get(records.run_key(run.id))
+            if data is None:
+                raise RunNotFoundError(run.name)
+            before = records.unpack_run(run.id, data)
+            if before.phase.is_terminal:
+                return before
+            after = replace(before, phase=advance(before.phase, root.phase), ended_at=root.ended_at)
+            complete(transaction)
+            transaction.put(records.run_key(run.id), records.pack_run(after))
+            gone, new = records.index_changes(before, after)
+            for key in gone:
+                transaction.delete(key)
+            for key in new:
+                transaction.put(key, b"")
+            return after
+
+        return await self.writer.commit(operation)
+
+    # Reading
+
+    def find_run(self, project: str, domain: str, name: str) -> RunRecord:
+        """The run of that name; RunNotFoundError with near matches."""
+        with self._store.read() as reader:
+            found = reader.get(records.name_key(project, domain, name))
+            if found is not None:
+                return _run(reader, int.from_bytes(found, "big"))
+            start, stop = records.names_range(project, domain)
+            known = [key.rpartition(b"\0")[2].decode() for key, _ in _first(reader.scan(start, stop, reverse=True), 10_000)]
+        raise RunNotFoundError(name, known, f"{project}/{domain}", "`dalsegno get run` lists the runs there are")
+
+    def run(self, run_id: int) -> RunRecord:
+        """The run with that id."""
+        with self._store.read() as reader:
+            return _run(reader, run_id)
+
+    def runs(self, query: Query, *, limit: int, before: int | None = None) -> list[RunRecord]:
+        """Up to `limit` runs that match, newest first; `before` continues below the id of an earlier page's last."""
+        found: list[RunRecord] = []
+        with self._store.read() as reader:
+            for run in _candidates(reader, query, before):
+                if query.accepts(run):
+                    found.append(run)
+                    if len(found) == limit:
+                        break
+        return found
+
+    def actions(self, run_id: int) -> list[ActionRecord]:
+        """Every recorded action of a run, in the order in which they began."""
+        with self._store.read() as reader:
+            return [
+                records.unpack_action(run_id, records.seq_of(key), data)
+                for key, data in reader.scan(*records.actions_range(run_id))
+            ]
+
+    def action(self, run: RunRecord, name: str) -> ActionRecord:
+        """The action of that name; ActionNotFoundError with near matches."""
+        with self._store.read() as reader:
+            wanted = records.path_start(name)
+            start, stop = records.actions_range(run.id)
+            for key, data in reader.scan(start, stop):
+                if wanted is None or key[13:].startswith(wanted):
+                    action = records.unpack_action(run.id, records.seq_of(key), data)
+                    if action.name == name:
+                        return action
+        known = [action.name for action in self.actions(run.id)]
+        raise ActionNotFoundError(
+            name, known, f"run {run.name!r}", f"`dalsegno get action {run.name}` lists those it has"
+        )
+
+    def action_by_seq(self, run_id: int, seq: int) -> ActionRecord:
+        """The action with that number."""
+        with self._store.read() as reader:
+            start, stop = records.action_range(run_id, seq)
+            for key, data in reader.scan(start, stop):
+                return records.unpack_action(run_id, records.seq_of(key), data)
+        raise ActionNotFoundError(f"number {seq}")
+
+    def root(self, run_id: int) -> ActionRecord:
+        """The action a0 of a run."""
+        return self.action_by_seq(run_id, 0)
+
+    def log_lines(self, run_id: int, seq: int | None = None) -> list[LogLine]:
+        """What an action printed, or all actions of the run; in order of action and time."""
+        with self._store.read() as reader:
+            return [
+                LogLine(records.seq_of(key), *records.unpack_log(data))
+                for key, data in reader.scan(*records.log_range(run_id, seq))
+            ]
+
+
+def _run(reader: Reader, run_id: int) -> RunRecord:
+    data = reader.get(records.run_key(run_id))
+    if data is None:
+        raise RunNotFoundError(str(run_id))
+    return records.unpack_run(run_id, data)
+
+
+def _candidates(reader: Reader, query: Query, before: int | None) -> Iterator[RunRecord]:
+    index = query.index()
+    start, stop = index or records.RUNS
+    if before is not None:
+        stop = start + before.to_bytes(8, "big")
+    for key, data in reader.scan(start, stop, reverse=True):
+        run_id = records.run_id_of(key)
+        yield records.unpack_run(run_id, data) if index is None else _run(reader, run_id)
+
+
+def _first(pairs: Iterable[Put], limit: int) -> Iterator[Put]:
+    for _, pair in zip(range(limit), pairs, strict=False):
+        yield pair
+
+
+def _is_over(transaction: Transaction, key: bytes) -> bool:
+    data = transaction.get(key)
+    return data is not None and records.phase_of(data).is_terminal
+
+
+def _put_missing(transaction: Transaction, puts: Sequence[Put]) -> None:
+    for key, data in puts:
+        if transaction.get(key) is None:
+            transaction.put(key, data)
+
+
+def _putting(puts: Sequence[Put]) -> Callable[[Transaction], None]:
+    return lambda transaction: _put_missing(transaction, puts)
+
+
+def _unless_there(key: bytes, data: bytes) -> Callable[[Transaction], bytes | None]:
+    return lambda transaction: data if transaction.get(key) is None else None
+
+
+def _small(puts: list[Put]) -> bool:
+    """Whether the puts may go into one transaction with a record."""
+    return sum(len(data) for _, data in puts) <= PART_BYTES
+
+
+def _parts(puts: list[Put]) -> Iterator[list[Put]]:
+    """The puts in slices of about PART_BYTES."""
+    part: list[Put] = []
+    size = 0
+    for put in puts:
+        part.append(put)
+        size += len(put[1])
+        if size >= PART_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part

@@ -1,0 +1,64 @@
+"""What one action prints, gathered into chunks for the store."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from dalsegno import _records as records
+from dalsegno._writer import Writer
+
+CHUNK_CHARS = 16 << 10
+"""A chunk that has grown to so many characters takes no more."""
+
+
+class ActionLog:
+    """The log of one action; text may come from any thread, and order within a stream is kept.
+
+    The newest chunk stays open until the writer thread takes it, so that a line printed in pieces is one record.
+    """
+
+    __slots__ = ("_lock", "_number", "_open", "_run_id", "_seq", "_writer")
+
+    def __init__(self, writer: Writer, run_id: int, seq: int) -> None:
+        self._writer = writer
+        self._run_id = run_id
+        self._seq = seq
+        self._number = 0
+        self._open: _Chunk | None = None
+        self._lock = threading.Lock()
+
+    def add(self, stream: str, text: str) -> None:
+        """Take a piece of text."""
+        with self._lock:
+            chunk = self._open
+            if chunk is None or chunk.stream != stream or chunk.size >= CHUNK_CHARS:
+                chunk = self._open = _Chunk(stream)
+                key = records.log_key(self._run_id, self._seq, self._number)
+                self._number += 1
+                chunk.add(text)
+                self._writer.put_lazily(key, lambda _: self._take(chunk))
+            else:
+                chunk.add(text)
+
+    def _take(self, chunk: _Chunk) -> bytes:
+        with self._lock:
+            if self._open is chunk:
+                self._open = None
+            return records.pack_log(chunk.stream, chunk.at, "".join(chunk.parts))
+
+
+class _Chunk:
+    __slots__ = ("at", "parts", "size", "stream")
+
+    def __init__(self, stream: str) -> None:
+        self.stream = stream
+        self.at = time.time_ns()
+        self.parts: list[str] = []
+        self.size = 0
+
+    def add(self, text: str) -> None:
+        self.parts.append(text)
+        self.size += len(text)
+
+

@@ -1,0 +1,127 @@
+"""The event loop that the calling code runs in, asyncio's or trio's, and how another thread reaches it.
+
+Nothing here imports trio; a trio program has it loaded already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Wait(Protocol):
+    """One thing to be waited for; `done` may be called from any thread, once."""
+
+    def done(self) -> None: ...
+
+    async def wait(self) -> None: ...
+
+
+def in_trio() -> bool:
+    """Whether the calling code runs in a trio loop."""
+    trio = sys.modules.get("trio")
+    return trio is not None and bool(trio.lowlevel.in_trio_run())
+
+
+def in_event_loop() -> bool:
+    """Whether the calling thread is running an event loop right now."""
+    return asyncio._get_running_loop() is not None or in_trio()
+
+
+class AsyncioWait:
+    """A wait in an asyncio loop."""
+
+    __slots__ = ("future", "loop")
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[None] = self.loop.create_future()
+
+    def done(self) -> None:
+        try:
+            self.loop.call_soon_threadsafe(self._resolve)
+        except RuntimeError:  # the loop has been closed: nobody waits any more
+            return
+
+    def _resolve(self) -> None:
+        if not self.future.done():
+            self.future.set_result(None)
+
+    async def wait(self) -> None:
+        await self.future
+
+
+class TrioWait:
+    """A wait in a trio loop."""
+
+    __slots__ = ("event", "token")
+
+    def __init__(self) -> None:
+        trio = sys.modules["trio"]
+        self.token = trio.lowlevel.current_trio_token()
+        self.event = trio.Event()
+
+    def done(self) -> None:
+        try:
+            self.token.run_sync_soon(self.event.set)
+        except sys.modules["trio"].RunFinishedError:  # nobody waits any more
+            return
+
+    async def wait(self) -> None:
+        await self.event.wait()
+
+
+def new_wait() -> Wait:
+    """A wait for the loop that the caller runs in."""
+    return AsyncioWait() if asyncio._get_running_loop() is not None else TrioWait()
+
+
+async def wait_future(future: Future[T]) -> T:
+    """The result of a future that another thread sets; cancelling the wait leaves the future alone."""
+    if not future.done():
+        waiting = new_wait()
+        future.add_done_callback(lambda _: waiting.done())
+        await waiting.wait()
+    return future.result()
+
+
+class Home:
+    """The loop that a run lives in, for its threads to send coroutines to."""
+
+    __slots__ = ("_loop", "_token")
+
+    def __init__(self) -> None:
+        self._loop = asyncio._get_running_loop()
+        self._token: Any = None if self._loop else sys.modules["trio"].lowlevel.current_trio_token()
+
+    def run(self, function: Callable[[], Awaitable[T]]) -> T:
+        """Await `function()` in the loop and give its result; for threads other than the loop's own."""
+        if self._loop is not None:
+
+            async def call() -> T:
+                return await function()
+
+            return asyncio.run_coroutine_threadsafe(call(), self._loop).result()
+        result: T = sys.modules["trio"].from_thread.run(function, trio_token=self._token)
+        return result
+
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Have `function()` called in the loop soon; from any thread. A loop that has ended ignores it."""
+        try:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(function)
+            else:
+                self._token.run_sync_soon(function)
+        except RuntimeError:
+            return
+
+    def is_here(self) -> bool:
+        """Whether the caller runs in this very loop."""
+        if self._loop is not None:
+            return asyncio._get_running_loop() is self._loop
+        return in_trio() and sys.modules["trio"].lowlevel.current_trio_token() is self._token

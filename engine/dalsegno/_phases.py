@@ -1,0 +1,25 @@
+"""The life of a run or action, as a table; every change of phase in the engine goes through `advance`.
+
+           ┌────────────────────────────► recovered
+        queued ──► running ──► succeeded | failed | aborted | timed_out
+           └──────────────────► aborted | timed_out
+"""
+
+from dalsegno.models import Phase
+
+TRANSITIONS: dict[Phase, frozenset[Phase]] = {
+    Phase.QUEUED: frozenset({Phase.RUNNING, Phase.ABORTED, Phase.TIMED_OUT, Phase.RECOVERED}),
+    Phase.RUNNING: frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED, Phase.TIMED_OUT}),
+    Phase.SUCCEEDED: frozenset(),
+    Phase.FAILED: frozenset(),
+    Phase.ABORTED: frozenset(),
+    Phase.TIMED_OUT: frozenset(),
+    Phase.RECOVERED: frozenset(),
+}
+
+
+def advance(current: Phase, new: Phase) -> Phase:
+    """`new`, if a record in phase `current` may go there; ValueError otherwise."""
+    if new not in TRANSITIONS[current]:
+        raise ValueError(f"a record that is {current} cannot become {new}")
+    return new

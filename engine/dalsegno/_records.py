@@ -1,0 +1,279 @@
+"""Records as keys and bytes: the only module that knows the layout of what the ledger stores.
+
+Every record is one msgpack array whose first element is the number of its layout. Keys are a tag byte followed by
+fixed-width big-endian numbers, so that a run's actions and logs lie together in the order in which they came; the
+last eight bytes of an action's key are its path, so that a name is found by reading keys alone. Index keys end in
+the run's id, which grows with time, so that a reverse scan gives the newest first. `FORMAT.md` has the tables.
+"""
+
+from __future__ import annotations
+
+from base64 import b32decode
+from collections.abc import Iterator
+from typing import Any
+
+import msgpack
+
+from dalsegno._identity import ROOT_NAME, action_name
+from dalsegno.errors import DecodeError
+from dalsegno.models import ActionRecord, Failure, Phase, Ref, Relation, RunRecord, TaskTemplate, Value
+
+LAYOUT = 1
+
+_PHASES = list(Phase)
+_PHASE_NUMBER = {phase: number for number, phase in enumerate(_PHASES)}
+
+_pack = msgpack.packb
+
+
+def _unpack(data: bytes, what: str) -> list[Any]:
+    try:
+        fields = msgpack.unpackb(data, strict_map_key=False)
+    except (ValueError, msgpack.UnpackException) as error:
+        raise DecodeError(f"a {what} record cannot be read: {error}") from error
+    if not isinstance(fields, list) or not fields or fields[0] != LAYOUT:
+        raise DecodeError(f"a {what} record has another layout than {LAYOUT}, the one this release reads")
+    return fields[1:]
+
+
+# Keys
+
+
+def run_key(run_id: int) -> bytes:
+    return b"r" + run_id.to_bytes(8, "big")
+
+
+def run_id_of(key: bytes) -> int:
+    """The run's id at the end of a run key or an index key."""
+    return int.from_bytes(key[-8:], "big")
+
+
+RUNS = (b"r", b"s")
+"""Where run records begin and end."""
+
+
+def name_key(project: str, domain: str, name: str) -> bytes:
+    return b"n" + "\0".join((project, domain, name)).encode()
+
+
+def names_range(project: str, domain: str) -> tuple[bytes, bytes]:
+    start = b"n" + "\0".join((project, domain, "")).encode()
+    return start, start[:-1] + b"\1"
+
+
+def action_key(run_id: int, seq: int, path: bytes) -> bytes:
+    return b"a" + run_id.to_bytes(8, "big") + seq.to_bytes(4, "big") + path[:8]
+
+
+def actions_range(run_id: int) -> tuple[bytes, bytes]:
+    return b"a" + run_id.to_bytes(8, "big"), b"a" + (run_id + 1).to_bytes(8, "big")
+
+
+def action_range(run_id: int, seq: int) -> tuple[bytes, bytes]:
+    """The one key of the action with that number."""
+    start = (run_id << 32) + seq
+    return b"a" + start.to_bytes(12, "big"), b"a" + (start + 1).to_bytes(12, "big")
+
+
+def log_key(run_id: int, seq: int, number: int) -> bytes:
+    return b"l" + run_id.to_bytes(8, "big") + seq.to_bytes(4, "big") + number.to_bytes(4, "big")
+
+
+def log_range(run_id: int, seq: int | None) -> tuple[bytes, bytes]:
+    """The log of one action, or of the whole run for None."""
+    run = run_id.to_bytes(8, "big")
+    if seq is None:
+        return b"l" + run, b"l" + (run_id + 1).to_bytes(8, "big")
+    start = (run_id << 32) + seq
+    return b"l" + start.to_bytes(12, "big"), b"l" + (start + 1).to_bytes(12, "big")
+
+
+def path_start(name: str) -> bytes | None:
+    """The first bytes of the path that an action of this name has, None for the root or what is no such name."""
+    tail = name.rpartition("-")[2]
+    try:
+        return b32decode(tail.upper())
+    except ValueError:
+        return None
+
+
+def seq_of(key: bytes) -> int:
+    """The action's number in an action key or a log key."""
+    return int.from_bytes(key[9:13], "big")
+
+
+def index_range(field: str, value: str) -> tuple[bytes, bytes]:
+    """The index entries of the runs whose `field` is `value`, oldest first."""
+    start = b"i" + f"{field}\0{value}\0".encode()
+    return start, start[:-1] + b"\1"
+
+
+def index_keys(run: RunRecord) -> Iterator[bytes]:
+    """Every index entry of a run."""
+    tail = run.id.to_bytes(8, "big")
+    fields = [("project", f"{run.project}/{run.domain}"), ("task", run.task), ("phase", run.phase.value)]
+    fields += [("label", f"{key}={value}") for key, value in run.labels.items()]
+    if run.relation is not None:
+        source = run.relation
+        fields.append(("source", f"{source.project}/{source.domain}/{source.run}"))
+    for field, value in fields:
+        yield index_range(field, value)[0] + tail
+
+
+# Values
+
+
+def _value(value: Value | None) -> object:
+    return [value.digest, value.size] if isinstance(value, Ref) else value
+
+
+def _to_value(raw: Any) -> Any:
+    return Ref(raw[0], raw[1]) if isinstance(raw, list) else raw
+
+
+# Runs
+
+
+def pack_run(run: RunRecord) -> bytes:
+    relation = run.relation
+    fields: list[object] = [
+        LAYOUT,
+        run.project,
+        run.domain,
+        run.name,
+        run.task,
+        run.template,
+        run.bundle,
+        run.manifest,
+        run.code_digest,
+        _PHASE_NUMBER[run.phase],
+        run.started_at,
+        run.ended_at,
+        dict(run.labels),
+        dict(run.env_vars),
+        dict(run.custom_context),
+        None
+        if relation is None
+        else [
+            relation.kind,
+            relation.run,
+            relation.project,
+            relation.domain,
+            relation.action,
+            list(relation.changed_inputs),
+            relation.source_code_digest,
+            relation.code_digest,
+        ],
+    ]
+    return bytes(_pack(fields))
+
+
+def unpack_run(run_id: int, data: bytes) -> RunRecord:
+    f = _unpack(data, "run")
+    relation = None if f[14] is None else Relation(*f[14][:5], tuple(f[14][5]), *f[14][6:])
+    return RunRecord(run_id, *f[:8], _PHASES[f[8]], f[9], f[10], f[11], f[12], f[13], relation)
+
+
+# Actions
+
+
+def pack_action(action: ActionRecord) -> bytes:
+    failure = action.failure
+    fields: list[object] = [
+        LAYOUT,
+        action.parent,
+        action.short_name,
+        action.key,
+        action.path,
+        action.group,
+        action.template,
+        _value(action.inputs),
+        _PHASE_NUMBER[action.phase],
+        action.attempts,
+        action.started_at,
+        action.ended_at,
+        None if action.outputs is None else [_value(action.outputs)],
+        None if failure is None else [failure.kind, failure.message, failure.text, failure.state],
+        action.opaque,
+    ]
+    return bytes(_pack(fields))
+
+
+def unpack_action(run_id: int, seq: int, data: bytes) -> ActionRecord:
+    f = _unpack(data, "action")
+    parent, short_name, key, path, group, template = f[:6]
+    return ActionRecord(
+        run_id,
+        seq,
+        parent,
+        ROOT_NAME if seq == 0 else action_name(short_name, path),
+        short_name,
+        key,
+        path,
+        group,
+        template,
+        inputs=_to_value(f[6]),
+        phase=_PHASES[f[7]],
+        attempts=f[8],
+        started_at=f[9],
+        ended_at=f[10],
+        outputs=None if f[11] is None else _to_value(f[11][0]),
+        failure=None if f[12] is None else Failure(*f[12]),
+        opaque=f[13],
+    )
+
+
+def phase_of(data: bytes) -> Phase:
+    """The phase in an action record."""
+    return _PHASES[_unpack(data, "action")[7]]
+
+
+# Templates and the other objects
+
+
+def pack_template(template: TaskTemplate) -> bytes:
+    fields: list[object] = [
+        LAYOUT,
+        template.name,
+        template.short_name,
+        template.module,
+        template.qualname,
+        template.is_async,
+        template.doc,
+        template.interface,
+        dict(sorted(template.settings.items())),
+        template.code_digest,
+        template.bundle_digest,
+        template.pickle,
+    ]
+    return bytes(_pack(fields))
+
+
+def unpack_template(data: bytes) -> TaskTemplate:
+    return TaskTemplate(*_unpack(data, "template"))
+
+
+def pack_plain(value: object) -> bytes:
+    """A bundle list or a manifest: lists, dicts, text, bytes and numbers."""
+    return bytes(_pack([LAYOUT, value]))
+
+
+def unpack_plain(data: bytes, what: str) -> Any:
+    return _unpack(data, what)[0]
+
+
+def pack_log(stream: str, at: int, text: str) -> bytes:
+    return bytes(_pack([LAYOUT, stream, at, text.encode("utf-8", "surrogatepass")]))
+
+
+def unpack_log(data: bytes) -> tuple[str, int, str]:
+    stream, at, text = _unpack(data, "log")
+    return stream, at, text.decode("utf-8", "surrogatepass")
+
+
+def index_changes(old: RunRecord, new: RunRecord) -> tuple[set[bytes], set[bytes]]:
+    """The index entries to delete and to put when `old` becomes `new`."""
+    before, after = set(index_keys(old)), set(index_keys(new))
+    return before - after, after - before
+
+

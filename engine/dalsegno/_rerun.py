@@ -1,0 +1,129 @@
+"""A run from a record: what it takes over, what is changed, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from dalsegno._start import Place, Start, prepare
+from dalsegno._values import Encoded, ReadBlob, Resolve, encode_named
+from dalsegno.codec import decode, join_map, split_map
+from dalsegno.errors import DecodeError, InputError, InputProblem, UsageError
+from dalsegno.interface import Source
+from dalsegno.models import Relation, RunRecord
+from dalsegno.settings import RunSettings
+from dalsegno.task import Task
+from dalsegno_storage.digest import digest
+
+
+def again(
+    place: Place,
+    settings: RunSettings,
+    run_name: str,
+    action_name: str,
+    changed: Mapping[str, Any],
+    *,
+    task_template: Task[..., Any] | None = None,
+    source: Source | Mapping[str, Source] = "python",
+) -> Start:
+    """A run whose root is a recorded action's task, or `task_template`, on that action's inputs.
+
+    `source` says where the changed inputs come from: Python values, text of a command line, or JSON.
+    """
+    ledger, own = place.ledger, place.settings
+    old = ledger.find_run(own.project or "", own.domain or "", run_name)
+    action = ledger.action(old, action_name)
+    template = ledger.template(action.template)
+    recorded = split_map(ledger.value(action.inputs))
+    if task_template is None:
+        code = place.codebase.recorded(template.bundle_digest, settings)
+        place.codebase.compare_environment(old.manifest, strict=settings.strict_environment)
+        task = code.task(template)
+        kept = recorded
+    elif isinstance(task_template, Task):
+        code = place.codebase.live(task_template, settings)
+        task = task_template
+        kept = _fitting(task, recorded, changed, code.resolve, lambda blob: ledger.get("blob", blob))
+    else:
+        raise UsageError(f"task_template is a task, made with @env.task, not {task_template!r}")
+    new = task.interface.convert(changed, source=source, partial=True)
+    encoded = _overlaid(task, kept, new, opaque=action.opaque)
+    relation = Relation(
+        kind="rerun" if task_template is None else "fork",
+        run=old.name,
+        project=old.project,
+        domain=old.domain,
+        action=action.name,
+        changed_inputs=tuple(sorted(_differing(recorded, split_map(encoded.data)))),
+        source_code_digest=template.code_digest,
+        code_digest=code.code_digest(task),
+    )
+    return prepare(
+        place,
+        _inherited(settings, old),
+        task,
+        code,
+        None,
+        encoded,
+        manifest=code.manifest or old.manifest,
+        relation=relation,
+    )
+
+
+def _inherited(settings: RunSettings, source: RunRecord) -> RunSettings:
+    """The settings over those of the source run: environment, labels and context are merged, the name is not taken."""
+    return replace(
+        settings,
+        project=settings.project or source.project,
+        domain=settings.domain or source.domain,
+        env_vars={**source.env_vars, **settings.env_vars},
+        labels={**source.labels, **settings.labels},
+        custom_context={**source.custom_context, **settings.custom_context},
+    )
+
+
+def _fitting(
+    task: Task[Any, Any],
+    recorded: Mapping[str, bytes],
+    changed: Mapping[str, Any],
+    resolve: Resolve,
+    read_blob: ReadBlob,
+) -> dict[str, bytes]:
+    """The recorded inputs as another task takes them: values of its own classes, defaults for inputs that are new.
+
+    Inputs that it does not have any more are left out; the relation names them as changed.
+    """
+    old: dict[str, Any] = {}
+    problems: list[InputProblem] = []
+    for variable in task.interface.inputs:
+        name = variable.name
+        if name in changed:
+            continue
+        if name in recorded:
+            try:
+                old[name] = decode(recorded[name], resolve=resolve, read_blob=read_blob)
+            except DecodeError as error:
+                problems.append(InputProblem(name, "", variable.type_text, f"a recorded value that does not fit: {error}"))
+        elif variable.required:
+            problems.append(InputProblem(name, "", variable.type_text, "nothing; the recorded run has no such input"))
+        else:
+            old[name] = variable.default
+    if problems:
+        raise InputError(task.name, problems)
+    return split_map(encode_named(task.interface.convert(old, partial=True).items()).data)
+
+
+def _overlaid(
+    task: Task[Any, Any], kept: Mapping[str, bytes], new: Mapping[str, Any], *, opaque: bool
+) -> Encoded:
+    """The inputs in the interface's order: the kept ones byte for byte, the new ones encoded."""
+    fresh = encode_named(new.items())
+    parts = {**kept, **split_map(fresh.data)}
+    order = [variable.name for variable in task.interface.inputs]
+    data = join_map({name: parts[name] for name in order})
+    return Encoded(data, digest("value", data), opaque or fresh.opaque, fresh.blobs)
+
+
+def _differing(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> set[str]:
+    return {name for name in {*old, *new} if old.get(name) != new.get(name)}

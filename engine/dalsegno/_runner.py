@@ -1,0 +1,328 @@
+"""Running one action: bind, convert, encode, identify, execute, record, return.
+
+The way of one call, which is also the order to read in:
+
+    task(x)  ->  LiveAction.call / call_async      in the caller's own thread or event loop task
+             ->  _begin      inputs accepted and encoded, key and name made, "running" noted lazily
+             ->  run_body / run_blocking   the function runs with this action as the current one; outcome encoded
+             ->  Ledger.complete           in one commit, waited for when durability is "full"
+             ->  settle      the value, or the exception itself, goes on to the caller
+
+A body gets its own copy of mutable inputs: values cross the border of a task as they would from the record, so that
+a child that changes its argument does the same to its parent in the first run and in a replayed one: nothing.
+"""
+
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import anyio
+from anyio import to_thread
+
+from dalsegno._context import ActionContext, TaskContext, current_group, entered
+from dalsegno._identity import ROOT_KEY, ROOT_NAME, action_key, action_name, action_path
+from dalsegno._ledger import Ledger, Put
+from dalsegno._logs import ActionLog
+from dalsegno._loops import Home
+from dalsegno._values import Encoded, encode_named, own_copies
+from dalsegno.errors import UsageError
+from dalsegno.failures import failure_of
+from dalsegno.models import ActionRecord, Failure, Phase, RunRecord, Value
+from dalsegno.observers import Observer, notify
+from dalsegno.task import Task
+
+T = TypeVar("T")
+
+
+class Code(Protocol):
+    """The code that a run executes."""
+
+    def template(self, task: Task[Any, Any]) -> tuple[bytes, list[Put]]:
+        """The digest of a task's template, and the puts that store it the first time."""
+
+    def resolve(self, module: str, qualname: str) -> Any:
+        """The object of that name in the run's code."""
+
+
+class Outcome(NamedTuple):
+    """How an action ended: its record and what must be stored with it, and what its caller gets."""
+
+    record: ActionRecord
+    puts: list[Put]
+    value: Any
+    error: BaseException | None
+
+
+@dataclass(eq=False, slots=True)
+class LiveRun:
+    """A run that this process executes."""
+
+    record: RunRecord
+    ledger: Ledger
+    code: Code
+    observers: tuple[Observer, ...]
+    durable: bool
+    threads: anyio.CapacityLimiter
+    home: Home
+    scope: anyio.CancelScope
+    done: Future[RunRecord]
+    seqs: count[int]
+    abort_reason: str = ""
+
+    def read_blob(self, digest: bytes) -> bytes:
+        """The content of a recorded file."""
+        return self.ledger.get("blob", digest)
+
+
+class LiveAction:
+    """A task call that is running, and the parent of the calls made in it."""
+
+    __slots__ = (
+        "_calls", "_encoded", "_environ", "_inputs", "_log", "_started", "_values", "attempt", "finished", "group",
+        "in_thread", "key", "name", "path", "run", "seq", "parent", "task", "template",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        run: LiveRun,
+        task: Task[Any, Any],
+        values: dict[str, Any] | None,
+        encoded: Encoded,
+        inputs: Value,
+        template: bytes,
+        *,
+        seq: int = 0,
+        parent: LiveAction | None = None,
+        key: bytes = ROOT_KEY,
+        path: bytes = ROOT_KEY,
+        group: str = "",
+        started: int | None = None,
+    ) -> None:
+        self.run = run
+        self.task = task
+        self.seq = seq
+        self.parent = parent
+        self.name = ROOT_NAME if parent is None else action_name(task.short_name, path)
+        self.key = key
+        self.path = path
+        self.group = group
+        self.template = template
+        self.attempt = 0
+        self.finished = False
+        self.in_thread = parent is not None and (parent.in_thread or not parent.task.is_async)
+        self._values = values
+        self._encoded = encoded
+        self._inputs = inputs
+        self._started = started or time.time_ns()
+        self._calls: dict[tuple[str, bytes, str], count[int]] = {}
+        self._environ: dict[str, str] | None = None
+        self._log: ActionLog | None = None
+
+    # What running code sees of its action
+
+    def context(self, group: str) -> TaskContext:
+        run = self.run.record
+        return TaskContext(
+            action=ActionContext(self.name, run.name, run.project, run.domain),
+            attempt_number=self.attempt,
+            run_start_time=run.started_at,
+            group_data=group,
+            custom_context=run.custom_context,
+            labels=run.labels,
+            env_vars=run.env_vars,
+        )
+
+    def environ(self) -> dict[str, str]:
+        if self._environ is None:
+            settings = {**(self.task.environment.env_vars or {}), **(self.task.settings.get("env_vars") or {})}
+            self._environ = {**settings, **self.run.record.env_vars}
+        return self._environ
+
+    def print(self, stream: str, text: str) -> None:
+        if self._log is None:
+            self._log = ActionLog(self.run.ledger.writer, self.run.record.id, self.seq)
+        self._log.add(stream, text)
+        if self.run.observers:
+            notify(self.run.observers, "logged", self.run.record, self.running(), stream, text)
+
+    def in_loop(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        return self.run.home.run(function)
+
+    # Calls of children
+
+    def call(self, task: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a sync child in this thread."""
+        child = self._begin(task, args, kwargs, current_group())
+        ledger = self.run.ledger
+        ledger.store_blocking(child.blobs())
+        child.began()
+        outcome = child.run_blocking()
+        ledger.complete_blocking(outcome.record, outcome.puts, durable=self.run.durable)
+        return child.settle(outcome)
+
+    def call_async(
+        self, task: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Coroutine[Any, Any, Any]:
+        """Run a child in this event loop task, the body of a sync one in a worker thread."""
+        return self._call_async(task, args, kwargs, current_group())
+
+    async def _call_async(
+        self, task: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], group: str
+    ) -> Any:
+        child = self._begin(task, args, kwargs, group)
+        ledger = self.run.ledger
+        blobs = child.blobs()
+        if blobs:
+            await ledger.store(blobs)
+        child.began()
+        outcome = await child.run_body()
+        if outcome.record.phase is Phase.ABORTED:
+            with anyio.CancelScope(shield=True):
+                await ledger.complete(outcome.record, outcome.puts, durable=self.run.durable)
+        else:
+            await ledger.complete(outcome.record, outcome.puts, durable=self.run.durable)
+        return child.settle(outcome)
+
+    def _begin(
+        self, task: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], group: str
+    ) -> LiveAction:
+        if self.finished:
+            raise UsageError(
+                f"{task.name} was called by {self.name} of run {self.run.record.name!r}, which has ended already; "
+                "await everything that a task starts before it returns"
+            )
+        run = self.run
+        values = task.interface.accept(args, kwargs)
+        encoded = encode_named(values.items())
+        ordinal = next(self._calls.setdefault((task.name, encoded.digest, group), count()))
+        key = action_key(task.full_name, encoded.digest, ordinal, group.encode())
+        template, template_puts = run.code.template(task)
+        inputs, puts = run.ledger.keep(encoded.data, encoded.digest)
+        run.ledger.put_soon(template_puts)
+        run.ledger.put_soon(puts)
+        return LiveAction(
+            run,
+            task,
+            values,
+            encoded,
+            inputs,
+            template,
+            seq=next(run.seqs),
+            parent=self,
+            key=key,
+            path=action_path(self.path, key),
+            group=group,
+        )
+
+    # The life of this action
+
+    def blobs(self) -> list[Put]:
+        """The files among the inputs, to be stored before the body may read them."""
+        return self.run.ledger.blobs(self._encoded.blobs) if self._encoded.blobs else []
+
+    def began(self) -> None:
+        """Note that the action runs."""
+        record = self.running()
+        self.run.ledger.began(record, lambda: not self.finished)
+        if self.run.observers:
+            notify(self.run.observers, "action_started", self.run.record, record)
+
+    async def run_body(self) -> Outcome:
+        """Run the function, in a worker thread if it is a sync one, as often as its retries allow."""
+        if not self.task.is_async:
+            # A thread that waits for its children's threads must not keep them from getting one.
+            limiter = anyio.CapacityLimiter(1) if self.in_thread else self.run.threads
+            try:
+                return await to_thread.run_sync(self.run_blocking, abandon_on_cancel=True, limiter=limiter)
+            except BaseException as error:
+                return self._failed(error)
+        while True:
+            try:
+                with entered(self):
+                    return self._succeeded(await self.task.function(**self._own_values()))
+            except BaseException as error:
+                if not self._retries(error):
+                    return self._failed(error)
+
+    def run_blocking(self) -> Outcome:
+        """The same for a sync function, in this thread."""
+        while True:
+            try:
+                with entered(self):
+                    return self._succeeded(self.task.function(**self._own_values()))
+            except BaseException as error:
+                if not self._retries(error):
+                    return self._failed(error)
+
+    def settle(self, outcome: Outcome) -> Any:
+        """Hand the outcome to the caller, once it is recorded."""
+        if self.run.observers:
+            notify(self.run.observers, "action_finished", self.run.record, outcome.record)
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.value
+
+    def running(self) -> ActionRecord:
+        """The record of the action as it stands."""
+        return self._record(Phase.RUNNING, None, None, None)
+
+    def _own_values(self) -> dict[str, Any]:
+        return own_copies(self._values, self._encoded.data, self.run.code.resolve, self.run.read_blob)
+
+    def _retries(self, error: BaseException) -> bool:
+        if not isinstance(error, Exception) or self.finished or self.attempt >= self.task.retries:
+            return False
+        self.attempt += 1
+        return True
+
+    def _succeeded(self, value: Any) -> Outcome:
+        interface = self.task.interface
+        outputs = interface.pack_outputs(value)
+        encoded = encode_named(zip((output.name for output in interface.outputs), outputs, strict=True))
+        ledger = self.run.ledger
+        kept, puts = ledger.keep(encoded.data, encoded.digest)
+        puts = [*ledger.blobs(encoded.blobs), *puts]
+        record = self._record(Phase.SUCCEEDED, kept, None, encoded)
+        return Outcome(record, puts, interface.unpack_outputs(outputs), None)
+
+    def _failed(self, error: BaseException) -> Outcome:
+        if isinstance(error, (Exception, SystemExit)):
+            record = self._record(Phase.FAILED, None, failure_of(error), None)
+        else:
+            reason = self.run.abort_reason or f"cancelled ({type(error).__name__})"
+            failure = Failure("dalsegno.errors:RunAbortedError", reason, "")
+            record = self._record(Phase.ABORTED, None, failure, None)
+        return Outcome(record, [], None, error)
+
+    def _record(
+        self, phase: Phase, outputs: Value | None, failure: Failure | None, encoded: Encoded | None
+    ) -> ActionRecord:
+        ended = None
+        if phase.is_terminal:
+            self.finished = True
+            ended = time.time_ns()
+        return ActionRecord(
+            self.run.record.id,
+            self.seq,
+            None if self.parent is None else self.parent.seq,
+            self.name,
+            self.task.short_name,
+            self.key,
+            self.path,
+            self.group,
+            self.template,
+            self._inputs,
+            phase,
+            self.attempt + 1,
+            self._started,
+            ended,
+            outputs,
+            failure,
+            self._encoded.opaque or (encoded is not None and encoded.opaque),
+        )

@@ -1,0 +1,126 @@
+"""Everything that a new run needs, prepared before anything is recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from dalsegno._code import RunCode
+from dalsegno._codebase import Codebase
+from dalsegno._identity import ROOT_KEY, ROOT_NAME
+from dalsegno._ledger import Ledger, Put
+from dalsegno._values import Encoded, encode_named
+from dalsegno.errors import UsageError
+from dalsegno.models import ActionRecord, Phase, Relation, RunRecord, Value
+from dalsegno.names import made_up
+from dalsegno.settings import RunSettings
+from dalsegno.task import Task
+
+
+class Place(Protocol):
+    """What an engine gives to a run that is being prepared."""
+
+    @property
+    def ledger(self) -> Ledger: ...
+
+    @property
+    def codebase(self) -> Codebase: ...
+
+    @property
+    def settings(self) -> RunSettings: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A run to be: its record without an id, its root, its code, and the objects to store with it.
+
+    `values` are None where the body is to get what was recorded.
+    """
+
+    run: RunRecord
+    task: Task[Any, Any]
+    code: RunCode
+    values: dict[str, Any] | None
+    encoded: Encoded
+    inputs: Value
+    puts: list[Put]
+    durable: bool
+
+    def root_record(self, run: RunRecord) -> ActionRecord:
+        """The record of the root action, once the run has an id."""
+        return ActionRecord(
+            run_id=run.id,
+            seq=0,
+            parent=None,
+            name=ROOT_NAME,
+            short_name=self.task.short_name,
+            key=ROOT_KEY,
+            path=ROOT_KEY,
+            group="",
+            template=run.template,
+            inputs=self.inputs,
+            phase=Phase.RUNNING,
+            attempts=1,
+            started_at=run.started_at,
+            opaque=self.encoded.opaque,
+        )
+
+
+def first(
+    place: Place, settings: RunSettings, task: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Start:
+    """A run of a task that is here."""
+    if not isinstance(task, Task):
+        raise UsageError(f"run() takes a task, made with @env.task, not {task!r}")
+    values = task.interface.accept(args, dict(kwargs))
+    code = place.codebase.live(task, settings)
+    return prepare(
+        place, settings, task, code, values, encode_named(values.items()), manifest=code.manifest
+    )
+
+
+def prepare(
+    place: Place,
+    settings: RunSettings,
+    task: Task[Any, Any],
+    code: RunCode,
+    values: dict[str, Any] | None,
+    encoded: Encoded,
+    *,
+    manifest: bytes,
+    relation: Relation | None = None,
+) -> Start:
+    """Put together what a run needs; the settings are complete but for those that the engine decides."""
+    ledger = place.ledger
+    own = place.settings
+    template, template_puts = code.template(task)
+    inputs, input_puts = ledger.keep(encoded.data, encoded.digest)
+    run = RunRecord(
+        id=0,
+        project=settings.project or own.project or "",
+        domain=settings.domain or own.domain or "",
+        name=settings.name or made_up(),
+        task=task.name,
+        template=template,
+        bundle=code.bundle,
+        manifest=manifest,
+        code_digest=code.code_digest(task),
+        phase=Phase.RUNNING,
+        started_at=time.time_ns(),
+        labels=dict(settings.labels),
+        env_vars=dict(settings.env_vars),
+        custom_context=dict(settings.custom_context),
+        relation=relation,
+    )
+    return Start(
+        run,
+        task,
+        code,
+        values,
+        encoded,
+        inputs,
+        [*code.puts, *template_puts, *ledger.blobs(encoded.blobs), *input_puts],
+        (settings.durability or own.durability) != "relaxed",
+    )

@@ -1,0 +1,34 @@
+"""The user's code as data: recorded from live modules, loaded again from the store."""
+
+from dalsegno.bundle._files import identities
+from dalsegno.bundle.capture import Capture, CopyStyle, capture
+from dalsegno.bundle.disk import materialise, write_files
+from dalsegno.bundle.environment import Manifest, differences, installed, manifest
+from dalsegno.bundle.loader import How, LoadedBundle, load, recorded_module_name, unload
+from dalsegno.bundle.model import Bundle, BundleFile, BundlePickle, ReadBlob
+from dalsegno.bundle.pickles import importable_name, pickle_function, unpickle_function
+
+__all__ = [
+    "Bundle",
+    "BundleFile",
+    "BundlePickle",
+    "Capture",
+    "CopyStyle",
+    "How",
+    "LoadedBundle",
+    "Manifest",
+    "ReadBlob",
+    "capture",
+    "differences",
+    "identities",
+    "importable_name",
+    "installed",
+    "load",
+    "manifest",
+    "materialise",
+    "pickle_function",
+    "recorded_module_name",
+    "unload",
+    "unpickle_function",
+    "write_files",
+]

@@ -1,0 +1,140 @@
+"""Loading: recorded code as modules of this process, straight from the store.
+
+There are three ways, tried in this order.
+
+- **live**: what this process has loaded, or would load, for every file of the bundle is the recorded text. Then
+  its own modules are used. This is checked again whenever the bundle is asked for.
+- **real**: no top-level name of the bundle is loaded, and no importer of this process knows one. Then the modules
+  appear in `sys.modules` under their own names. Somebody who adds a folder with the same names to `sys.path`
+  *afterwards* gets the recorded modules when he imports those names, until `unload`; when the folder was on
+  the path before, the third way is taken.
+- **private**: module `pkg.mod` appears as `_dalsegno_<12 digits of the digest>.pkg.mod`, so any number of
+  versions live side by side. `__module__`, `__name__` and logger names carry the prefix, which
+  `recorded_module_name` takes off. Code that spells its own name in a string for somebody else
+  (`sys.modules["pkg.mod"]`, `patch("pkg.mod.x")`, an old pickle) is not understood; `importlib` and `pkgutil` are.
+
+In the last two the code runs with builtins of its own, whose `__import__` obeys one rule: a name that the bundle has
+comes from the bundle; any other comes from the environment (standard library and installed packages), and is
+refused when it would come from a folder of the caller's. So nothing of the working tree leaks in. Tracebacks
+show `<bundle 1a2b3c4d5e6f>/pkg/mod.py`; `__file__` says the same, except that a bundle with data files is put
+into a private folder and `__file__` points there, so that code finds its data beside itself.
+"""
+
+import sys
+from collections.abc import Callable
+from threading import RLock
+from types import ModuleType
+from typing import Literal, cast
+
+from dalsegno.bundle._importer import Space, close_space, modules_of, open_space, recorded_names, tops_of
+from dalsegno.bundle._live import Live, live_files
+from dalsegno.bundle._modules import importable, main_name
+from dalsegno.bundle.model import Bundle, ReadBlob
+from dalsegno.errors import BundleLoadError
+
+__all__ = ["How", "LoadedBundle", "load", "recorded_module_name", "unload"]
+
+How = Literal["live", "real", "private"]
+"""Where the modules of a loaded bundle are."""
+
+_loaded: dict[tuple[bytes, bool], "LoadedBundle"] = {}
+_lock = RLock()
+
+
+class LoadedBundle:
+    """Recorded code that can be used in this process; `load` makes it."""
+
+    def __init__(self, bundle: Bundle, how: How, code: Live | Space) -> None:
+        self.bundle = bundle
+        self.how: How = how
+        self._code = code
+
+    def __repr__(self) -> str:
+        return f"<LoadedBundle {self.bundle.short} {self.how}>"
+
+    def module(self, name: str) -> ModuleType:
+        """The module with this recorded name, imported now if need be.
+
+        A name that is not the bundle's is that of an installed package. BundleLoadError names the module and the
+        cause, whatever went wrong while the module ran.
+        """
+        try:
+            return self._code.module(name)
+        except (Exception, SystemExit) as error:
+            raise BundleLoadError(name, f"{type(error).__name__}: {error}") from error
+
+    def resolve(self, module: str, qualname: str) -> object:
+        """What a module of the bundle calls by this qualified name; BundleLoadError when there is no such thing."""
+        found: object = self.module(module)
+        try:
+            for part in qualname.split("."):
+                found = getattr(found, part)
+        except AttributeError as error:
+            raise BundleLoadError(module, f"it has no {qualname}") from error
+        return found
+
+    def function(self, name: str) -> Callable[..., object]:
+        """The function that was recorded by value under this name; a new one with every call."""
+        data = self._code.pickles.get(name)
+        if data is None:
+            raise BundleLoadError(name, "the bundle has no function of that name")
+        return self.unpickle(data, name)
+
+    def unpickle(self, data: bytes, name: str = "<function>") -> Callable[..., object]:
+        """What `pickle_function` gave, with the modules of this bundle; `name` is for the error."""
+        try:
+            return self._code.unpickle(data)
+        except BundleLoadError:
+            raise
+        except Exception as error:
+            raise BundleLoadError(name, f"{type(error).__name__}: {error}") from error
+
+
+def load(bundle: Bundle, read_blob: ReadBlob, *, isolation: Literal["private"] | None = None) -> LoadedBundle:
+    """The bundle as usable code; the same object as before as long as it is right.
+
+    `read_blob` is used before this returns and not afterwards. `isolation="private"` goes straight to the third
+    way. Nothing of the user's is imported yet.
+    """
+    key = (bundle.digest, isolation == "private")
+    known = _loaded.get(key)
+    if known is not None and (known.how != "live" or cast("Live", known._code).holds()):
+        return known
+    with _lock:
+        known = _loaded.get(key)
+        if known is None or known.how == "live":
+            known = _loaded[key] = _choose(bundle, read_blob, private=isolation == "private")
+        return known
+
+
+def unload(bundle_digest: bytes) -> None:
+    """Take the modules of a bundle out of this process; what was made from them lives on."""
+    with _lock:
+        for private in (False, True):
+            known = _loaded.pop((bundle_digest, private), None)
+            if known is not None and isinstance(known._code, Space):
+                close_space(known._code)
+
+
+def recorded_module_name(name: str) -> str:
+    """The name under which the module that is called `name` in this process is recorded.
+
+    Takes the prefix off a private module, and gives `__main__` the name of its file; other names are the same.
+    """
+    if name in ("__main__", "__mp_main__"):
+        return main_name() or name
+    return recorded_names.get(name, name)
+
+
+def _choose(bundle: Bundle, read_blob: ReadBlob, *, private: bool) -> LoadedBundle:
+    live = None if private else live_files(bundle, read_blob)
+    if live is not None:
+        return LoadedBundle(bundle, "live", live)
+    other = _loaded.get((bundle.digest, not private))
+    if other is not None and other.how == "private":
+        return other
+    tops = tops_of(modules_of(bundle))
+    private = private or not tops or any(name in sys.modules or importable(name) for name in tops)
+    space = Space(bundle, read_blob, private=private)
+    open_space(space)
+    return LoadedBundle(bundle, "private" if private else "real", space)

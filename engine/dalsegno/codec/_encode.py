@@ -1,0 +1,279 @@
+"""From values to bytes."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Protocol
+
+from msgpack import Packer
+
+from dalsegno.errors import EncodeError
+
+from . import _families
+from ._format import (
+    MAX_DEPTH,
+    Buffer,
+    ModuleName,
+    Payload,
+    Tag,
+    array_head,
+    bin_head,
+    ext_head,
+    map_head,
+    type_name,
+)
+from ._reference import identity, reference
+
+__all__ = ["BlobSource", "Encoded", "Unencodable", "Writer", "encode", "encode_map"]
+
+_SCALARS = frozenset((type(None), bool, int, float, str, bytes))
+_NAN = float("nan")
+_BIG = 65536
+"""From this size on, bytes are not passed through the packer, which would copy them twice."""
+
+_ATTRIBUTES = {Tag.DATACLASS, Tag.MODEL, Tag.NAMED_TUPLE, Tag.SUBCLASS, Tag.SECRET}
+
+
+class BlobSource(Protocol):
+    """Content that is stored beside a value."""
+
+    def read(self) -> bytes:
+        """The content; EncodeError when it is no longer what was encoded."""
+
+
+class Encoded(NamedTuple):
+    """A value as bytes.
+
+    `opaque` says that something in it was pickled, so that equal bytes do not mean an equal value nor other
+    bytes another one. `blobs` are (digest, source) of the files in it, which must be stored with the value.
+    """
+
+    data: bytes
+    opaque: bool = False
+    blobs: tuple[tuple[bytes, BlobSource], ...] = ()
+
+
+class Unencodable(Exception):
+    """Found inside a value: something that no codec takes. The path grows while the stack unwinds."""
+
+    def __init__(self, kind: type, reason: str) -> None:
+        super().__init__(reason)
+        self.kind, self.reason, self.path = kind, reason, ""
+
+
+class _TooDeep(Exception):
+    pass
+
+
+def encode(value: Any, *, module_name: ModuleName = identity) -> Encoded:
+    """The canonical bytes of `value`.
+
+    `module_name` maps the `__module__` of each class to the name that is recorded. A value that contains itself,
+    or is nested deeper than the format allows, is opaque as a whole. EncodeError says where in the value the
+    thing is that cannot be recorded.
+    """
+    kind = type(value)
+    if kind in _SCALARS and (kind is not bytes or len(value) < _BIG):
+        return Encoded(_pack(Packer(strict_types=True, buf_size=512), value))
+    writer = Writer(module_name)
+    try:
+        try:
+            writer.write(value)
+        except (_TooDeep, RecursionError):
+            writer = Writer(module_name)
+            writer.whole(value)
+    except Unencodable as error:
+        where = f"value{error.path}" if error.path else "the value"
+        raise EncodeError(f"{where} cannot be recorded: {type_name(error.kind)}: {error.reason}") from error
+    parts = writer.parts
+    data = parts[0] if len(parts) == 1 else b"".join(parts)
+    return Encoded(bytes(data), writer.opaque, tuple(writer.blobs.items()))
+
+
+def encode_map(items: Iterable[tuple[str, Any]], *, module_name: ModuleName = identity) -> Encoded:
+    """Named values in the given order, as `join_map` would join them."""
+    return encode(dict(items), module_name=module_name)
+
+
+def _pack(packer: Packer, value: Any) -> bytes:
+    """Pack what holds exact scalars only."""
+    if value != value:  # only NaN
+        value = _NAN
+    try:
+        return packer.pack(value)
+    except OverflowError:
+        size = (value.bit_length() + 8) // 8
+        return ext_head(Tag.BIG_INT, size) + value.to_bytes(size, "big", signed=True)
+    except UnicodeEncodeError:
+        return Packer(strict_types=True, unicode_errors="surrogatepass").pack(value)
+
+
+class Writer:
+    """One encoding under way."""
+
+    __slots__ = ("_depth", "_packer", "blobs", "module_name", "opaque", "parts")
+
+    def __init__(self, module_name: ModuleName) -> None:
+        self.module_name = module_name
+        self.parts: list[Buffer] = []
+        self.blobs: dict[bytes, BlobSource] = {}
+        self.opaque = False
+        self._packer = Packer(strict_types=True, buf_size=4096)
+        self._depth = 0
+
+    def write(self, value: Any) -> None:
+        """Append the encoding of `value`."""
+        kind = type(value)
+        if kind in _SCALARS:
+            if kind is bytes and len(value) >= _BIG:
+                self.parts += (bin_head(len(value)), value)
+            else:
+                self.parts.append(_pack(self._packer, value))
+            return
+        if self._depth >= MAX_DEPTH:
+            raise _TooDeep
+        self._depth += 1
+        if kind is list:
+            self._write_list(value)
+        elif kind is dict:
+            self._write_dict(value)
+        else:
+            self._write_tagged(value, kind)
+        self._depth -= 1
+
+    def encoded(self, value: Any) -> bytes:
+        """The encoding of a part, for those who must look at it before it is written."""
+        outer, self.parts = self.parts, []
+        self.write(value)
+        inner, self.parts = self.parts, outer
+        return b"".join(inner)
+
+    def members(self, values: Iterable[Any]) -> tuple[Buffer, ...]:
+        """The members of a set as the payload of a tag, ordered by their bytes."""
+        members = []
+        for value in values:
+            try:
+                members.append(self.encoded(value))
+            except Unencodable as error:
+                error.path = "{...}" + error.path
+                raise
+        return (array_head(len(members)), *sorted(members))
+
+    def reference(self, thing: Any) -> tuple[str, str] | None:
+        """The recorded name of a class or function; None when it cannot be found again under it."""
+        return reference(thing, self.module_name)
+
+    def whole(self, value: Any) -> None:
+        """Write a value that is too deep for the format as one opaque thing."""
+        try:
+            self._put(*self._pickled(value))
+        except Unencodable as error:
+            error.reason = f"nested deeper than {MAX_DEPTH} levels or inside itself, and {error.reason}"
+            raise
+
+    def _write_list(self, value: list[Any]) -> None:
+        if value and type(value[0]) is float:
+            packed = self._packed_floats(value)
+            if packed is not None:
+                self.parts.append(packed)
+                return
+        packed = self._packed_flat(value, set(map(type, value)))
+        if packed is not None:
+            self.parts.append(packed)
+            return
+        self.parts.append(array_head(len(value)))
+        for index, member in enumerate(value):
+            try:
+                self.write(member)
+            except Unencodable as error:
+                error.path = f"[{index}]{error.path}"
+                raise
+
+    def _write_dict(self, value: dict[Any, Any]) -> None:
+        kinds = set(map(type, value))
+        kinds.update(map(type, value.values()))
+        packed = self._packed_flat(value, kinds)
+        if packed is not None:
+            self.parts.append(packed)
+            return
+        self.parts.append(map_head(len(value)))
+        for key, member in value.items():
+            try:
+                self.write(key)
+                self.write(member)
+            except Unencodable as error:
+                error.path = f"[{key!r:.80}]{error.path}"
+                raise
+
+    def _packed_floats(self, value: list[Any]) -> bytes | None:
+        """A list of floats takes nine bytes a member, each starting with the same byte; nothing else does."""
+        try:
+            packed = self._packer.pack(value)
+        except (TypeError, ValueError, OverflowError):
+            return None
+        count = len(value)
+        start = len(array_head(count))
+        if len(packed) != start + 9 * count or packed[start::9] != b"\xcb" * count:
+            return None
+        high = packed[start + 1 :: 9]
+        # Where there could be a NaN, the slower way looks closer.
+        return None if b"\x7f" in high or b"\xff" in high else packed
+
+    def _packed_flat(self, value: list[Any] | dict[Any, Any], kinds: set[type]) -> bytes | None:
+        """The container packed in one go when its members are small exact scalars."""
+        if not kinds <= _SCALARS:
+            return None
+        if bytes in kinds and any(
+            type(member) is bytes and len(member) >= _BIG for member in _members(value)
+        ):
+            return None
+        try:
+            packed = self._packer.pack(value)
+        except (OverflowError, UnicodeEncodeError):
+            return None
+        if float in kinds and (b"\xcb\x7f" in packed or b"\xcb\xff" in packed):
+            return None
+        return packed
+
+    def _write_tagged(self, value: Any, kind: type) -> None:
+        write = _families.writer_of(kind)
+        found = write(self, value) if write is not None else None
+        if found is None:
+            found = _families.custom(value, kind, self.module_name) or self._pickled(value)
+        self._put(*found)
+
+    def _pickled(self, value: Any) -> tuple[Tag, Payload]:
+        from ._opaque import dump
+
+        self.opaque = True
+        return Tag.OPAQUE, dump(value, self.module_name)
+
+    def _put(self, tag: Tag, payload: Payload) -> None:
+        if type(payload) is bytes:
+            self.parts += (ext_head(tag, len(payload)), payload)
+            return
+        if type(payload) is tuple:
+            self.parts.append(ext_head(tag, sum(map(len, payload))))
+            self.parts += payload
+            return
+        outer, self.parts = self.parts, []
+        try:
+            self._write_list(payload)  # type: ignore[arg-type]  # mypy does not narrow by `type(x) is`
+        except Unencodable as error:
+            if tag in _ATTRIBUTES:
+                error.path = _as_attribute(error.path)
+            elif tag is not Tag.TUPLE:
+                error.path = error.path.partition("]")[2]
+            raise
+        inner, self.parts = self.parts, outer
+        self.parts.append(ext_head(tag, sum(map(len, inner))))
+        self.parts += inner
+
+
+def _members(value: list[Any] | dict[Any, Any]) -> Iterable[Any]:
+    return value if isinstance(value, list) else [*value, *value.values()]
+
+
+def _as_attribute(path: str) -> str:
+    """`[2]['lr'][0]`, a place in a payload, as the `.lr[0]` of the value that it stands for."""
+    path = path.partition("]")[2]
+    name, _, rest = path.removeprefix("['").partition("']")
+    return f".{name}{rest}" if path.startswith("['") else path

@@ -1,0 +1,335 @@
+"""Values for eyes: JSON-able objects, made without importing or unpickling anything.
+
+What JSON has stands for itself. Everything else is a small dict with "$type", so a dict of the user's that has a
+key starting with "$", or keys that are no strings, is shown as {"$type": "dict", "items": [[key, value], ...]}.
+"""
+
+import base64
+import math
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from msgpack import unpackb
+
+from dalsegno.errors import DecodeError
+
+from ._format import MAX_DEPTH, Buffer, Tag, split_ext
+
+__all__ = ["view"]
+
+_PREVIEW = 10
+
+
+def view(data: Buffer, *, limit: int = 10_000) -> Any:
+    """The recorded value as JSON can have it, lossy but readable and the same every time.
+
+    Texts, bytes, lists and dicts longer than `limit` are cut, and say so with "$size".
+    """
+    viewer = _Viewer(limit)
+    try:
+        split = split_ext(data)
+        return viewer.leaf(viewer.unpack(data) if split is None else viewer.tagged(*split))
+    except DecodeError:
+        raise
+    except Exception as error:
+        raise DecodeError(f"the recorded bytes are not a value: {error or type(error).__name__}") from error
+
+
+class _Viewer:
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._depth = 0
+
+    def unpack(self, data: Buffer) -> Any:
+        return unpackb(
+            data,
+            ext_hook=self.tagged,
+            list_hook=self._list,
+            object_pairs_hook=self._dict,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
+        )
+
+    def leaf(self, value: Any) -> Any:
+        kind = type(value)
+        if kind is float and not math.isfinite(value):
+            return {"$type": "float", "value": str(value)}
+        if kind is bytes:
+            shown = {"$type": "bytes", "base64": base64.b64encode(value[: self.limit]).decode()}
+            return shown | self._cut(len(value))
+        if kind is str:
+            if len(value) > self.limit:
+                return {"$type": "str", "value": _printable(value[: self.limit])} | self._cut(len(value))
+            return _printable(value)
+        return value
+
+    def _cut(self, size: int) -> dict[str, int]:
+        return {"$size": size} if size > self.limit else {}
+
+    def _list(self, members: list[Any]) -> Any:
+        shown = [self.leaf(member) for member in members[: self.limit]]
+        if len(members) > self.limit:
+            return {"$type": "list", "items": shown} | self._cut(len(members))
+        return shown
+
+    def _dict(self, pairs: Any) -> Any:
+        pairs = list(pairs)
+        shown = [(self.leaf(key), self.leaf(value)) for key, value in pairs[: self.limit]]
+        plain = all(type(key) is str and not key.startswith("$") for key, _ in shown)
+        if plain and len(pairs) <= self.limit:
+            return dict(shown)
+        return {"$type": "dict", "items": [list(pair) for pair in shown]} | self._cut(len(pairs))
+
+    def tagged(self, tag: int, data: Buffer) -> Any:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise DecodeError(f"the recorded value is nested deeper than {MAX_DEPTH} levels")
+        show = _SHOW.get(tag)
+        shown = {"$type": f"tag {tag}", "$size": len(data)} if show is None else show(self, data)
+        self._depth -= 1
+        return shown
+
+    def fields(self, data: Buffer) -> list[Any]:
+        """The members of a payload, each shown, however many they are."""
+        return list(
+            unpackb(
+                data,
+                ext_hook=self.tagged,
+                object_pairs_hook=self._dict,
+                strict_map_key=False,
+                unicode_errors="surrogatepass",
+            )
+        )
+
+
+def _printable(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _value(name: str, shown: object) -> dict[str, object]:
+    return {"$type": name, "value": shown}
+
+
+def _int(viewer: _Viewer, data: Buffer) -> Any:
+    return int.from_bytes(data, "big", signed=True)
+
+
+def _members(name: str) -> Callable[[_Viewer, Buffer], Any]:
+    return lambda viewer, data: {"$type": name, "items": viewer.unpack(data)}
+
+
+def _parts(name: str) -> Callable[[_Viewer, Buffer], Any]:
+    return lambda viewer, data: _value(name, viewer.unpack(data))
+
+
+def _only_part(name: str) -> Callable[[_Viewer, Buffer], Any]:
+    return lambda viewer, data: _value(name, viewer.unpack(data)[0])
+
+
+def _text(name: str) -> Callable[[_Viewer, Buffer], Any]:
+    return lambda viewer, data: _value(name, str(data, "utf-8"))
+
+
+def _bytearray(viewer: _Viewer, data: Buffer) -> Any:
+    return viewer.leaf(bytes(data)) | {"$type": "bytearray"}
+
+
+def _complex(viewer: _Viewer, data: Buffer) -> Any:
+    return _value("complex", str(complex(*struct.unpack(">dd", data))))
+
+
+def _moment(name: str) -> Callable[[_Viewer, Buffer], Any]:
+    def show(viewer: _Viewer, data: Buffer) -> Any:
+        *parts, hour, minute, second, micro, fold, zone = viewer.fields(data)
+        text = f"{parts[0]:04}-{parts[1]:02}-{parts[2]:02}T" if parts else ""
+        text += f"{hour:02}:{minute:02}:{second:02}" + (f".{micro:06}" if micro else "")
+        shown = _value(name, text)
+        if zone is not None:
+            shown["zone"] = zone.get("value", zone) if isinstance(zone, dict) else zone
+        return shown | ({"fold": fold} if fold else {})
+
+    return show
+
+
+def _date(viewer: _Viewer, data: Buffer) -> Any:
+    year, month, day = viewer.fields(data)
+    return _value("date", f"{year:04}-{month:02}-{day:02}")
+
+
+def _timedelta(viewer: _Viewer, data: Buffer) -> Any:
+    days, seconds, micro = viewer.fields(data)
+    return _value("timedelta", f"{days} days {seconds}.{micro:06} s")
+
+
+def _timezone(viewer: _Viewer, data: Buffer) -> Any:
+    offset, *name = viewer.fields(data)
+    return _value("timezone", name[0] if name else offset["value"])
+
+
+def _uuid(viewer: _Viewer, data: Buffer) -> Any:
+    text = bytes(data).hex()
+    return _value("uuid", "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:])))
+
+
+def _fraction(viewer: _Viewer, data: Buffer) -> Any:
+    return _value("fraction", "{}/{}".format(*viewer.fields(data)))
+
+
+def _path(viewer: _Viewer, data: Buffer) -> Any:
+    return _value("path", viewer.unpack(data)[1])
+
+
+def _object(name: str, attributes: str = "fields") -> Callable[[_Viewer, Buffer], Any]:
+    """Class and the first part after it; for enum members that is their name."""
+
+    def show(viewer: _Viewer, data: Buffer) -> Any:
+        module, qualname, content, *_ = viewer.unpack(data)
+        return {"$type": name, "class": f"{module}.{qualname}", attributes: content}
+
+    return show
+
+
+def _reference(viewer: _Viewer, data: Buffer) -> Any:
+    return _value("reference", ".".join(viewer.fields(data)))
+
+
+def _secret(viewer: _Viewer, data: Buffer) -> Any:
+    return _value("secret", "**********")
+
+
+def _ndarray(viewer: _Viewer, data: Buffer) -> Any:
+    view = memoryview(data)
+    (size,) = struct.unpack_from(">I", view)
+    dtype, shape = viewer.fields(view[4 : 4 + size])
+    return {"$type": "ndarray", "dtype": dtype, "shape": shape} | _elements(dtype, view[4 + size :])
+
+
+def _elements(dtype: Any, content: memoryview) -> dict[str, Any]:
+    code = _STRUCT.get(dtype[1:]) if isinstance(dtype, str) else None
+    if code is None or dtype[0] not in "<>|":
+        return {}
+    form = struct.Struct(dtype[0].replace("|", "<") + code)
+    count = min(_PREVIEW, len(content) // form.size)
+    found = (form.unpack_from(content, place * form.size)[0] for place in range(count))
+    return {
+        "preview": [
+            item if not isinstance(item, float) or math.isfinite(item) else str(item) for item in found
+        ]
+    }
+
+
+def _object_array(viewer: _Viewer, data: Buffer) -> Any:
+    shape, members = viewer.fields(data)
+    return {
+        "$type": "ndarray",
+        "dtype": "|O",
+        "shape": shape,
+        "preview": list(map(viewer.leaf, members[:_PREVIEW])),
+    }
+
+
+def _numpy_scalar(viewer: _Viewer, data: Buffer) -> Any:
+    dtype, content = viewer.fields(data)
+    shown = (
+        [content] if isinstance(content, str) else _elements(dtype, memoryview(content)).get("preview", [])
+    )
+    return {"$type": "numpy", "dtype": dtype} | ({"value": shown[0]} if shown else {})
+
+
+def _pandas(viewer: _Viewer, data: Buffer) -> Any:
+    name, *parts = viewer.unpack(data)
+    shown = {"$type": f"pandas.{name}"}
+    if name == "DataFrame":
+        return shown | {"index": parts[0], "columns": parts[1], "data": parts[2]}
+    return shown | ({"parts": parts} if parts else {})
+
+
+def _table(library: str) -> Callable[[_Viewer, Buffer], Any]:
+    def show(viewer: _Viewer, data: Buffer) -> Any:
+        kind, rows, columns, content = viewer.fields(data)
+        return {"$type": f"{library}.{kind}", "rows": rows, "columns": columns, "$size": len(content)}
+
+    return show
+
+
+def _file(viewer: _Viewer, data: Buffer) -> Any:
+    name, size, digest = viewer.fields(data)
+    return {"$type": "File", "name": name, "size": size, "digest": digest.hex()}
+
+
+def _dir(viewer: _Viewer, data: Buffer) -> Any:
+    name, entries = viewer.fields(data)
+    files = [{"path": path, "size": size, "digest": digest.hex()} for path, size, digest in entries]
+    return {"$type": "Dir", "name": name, "files": files[: viewer.limit]}
+
+
+def _custom(viewer: _Viewer, data: Buffer) -> Any:
+    codec, kind, content = viewer.fields(data)
+    return {"$type": kind, "codec": codec, "$size": len(content)}
+
+
+def _opaque(viewer: _Viewer, data: Buffer) -> Any:
+    kind, content = viewer.fields(data)
+    return {"$opaque": kind, "size": len(content)}
+
+
+_STRUCT = {
+    "b1": "?",
+    "i1": "b",
+    "u1": "B",
+    "i2": "h",
+    "u2": "H",
+    "f2": "e",
+    "i4": "i",
+    "u4": "I",
+    "f4": "f",
+    "i8": "q",
+    "u8": "Q",
+    "f8": "d",
+}
+
+_SHOW: dict[int, Callable[[_Viewer, Buffer], Any]] = {
+    Tag.BIG_INT: _int,
+    Tag.COMPLEX: _complex,
+    Tag.BYTEARRAY: _bytearray,
+    Tag.TUPLE: _members("tuple"),
+    Tag.SET: _members("set"),
+    Tag.FROZENSET: _members("frozenset"),
+    Tag.RANGE: _parts("range"),
+    Tag.SLICE: _parts("slice"),
+    Tag.SINGLETON: _text("singleton"),
+    Tag.DATETIME: _moment("datetime"),
+    Tag.DATE: _date,
+    Tag.TIME: _moment("time"),
+    Tag.TIMEDELTA: _timedelta,
+    Tag.TIMEZONE: _timezone,
+    Tag.ZONEINFO: _text("zoneinfo"),
+    Tag.DECIMAL: _text("decimal"),
+    Tag.FRACTION: _fraction,
+    Tag.UUID: _uuid,
+    Tag.PATH: _path,
+    Tag.PATTERN: _only_part("pattern"),
+    Tag.ORDERED_DICT: _only_part("OrderedDict"),
+    Tag.DEFAULT_DICT: lambda viewer, data: _value("defaultdict", viewer.unpack(data)[1]),
+    Tag.COUNTER: _only_part("Counter"),
+    Tag.DEQUE: _only_part("deque"),
+    Tag.REFERENCE: _reference,
+    Tag.ENUM: _object("enum", "value"),
+    Tag.NAMED_TUPLE: _object("namedtuple"),
+    Tag.SUBCLASS: _object("subclass", "value"),
+    Tag.DATACLASS: _object("dataclass"),
+    Tag.MODEL: _object("model"),
+    Tag.SECRET: _secret,
+    Tag.NDARRAY: _ndarray,
+    Tag.OBJECT_ARRAY: _object_array,
+    Tag.NUMPY_SCALAR: _numpy_scalar,
+    Tag.DTYPE: _only_part("dtype"),
+    Tag.PANDAS: _pandas,
+    Tag.ARROW: _table("pyarrow"),
+    Tag.POLARS: _table("polars"),
+    Tag.FILE: _file,
+    Tag.DIR: _dir,
+    Tag.CUSTOM: _custom,
+    Tag.OPAQUE: _opaque,
+}

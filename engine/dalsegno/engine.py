@@ -1,0 +1,311 @@
+"""The engine: opens a store, runs tasks and runs them again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar
+
+import anyio
+
+from dalsegno import _rerun
+from dalsegno._capture import captured
+from dalsegno._code import RunCode
+from dalsegno._codebase import Codebase
+from dalsegno._ledger import Ledger, Query
+from dalsegno._loops import Home
+from dalsegno._runner import LiveAction, LiveRun, Outcome
+from dalsegno._start import Start, first
+from dalsegno.config import find_config
+from dalsegno.errors import EngineClosedError, InputError, UsageError
+from dalsegno.models import Phase, RunRecord
+from dalsegno.names import made_up
+from dalsegno.observers import Observer, notify
+from dalsegno.run import Run
+from dalsegno.settings import RunSettings
+from dalsegno.task import AsyncTask, SyncTask, Task
+from dalsegno_storage import Store, open_store
+
+__all__ = ["Engine"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+THREADS = 64
+"""How many sync tasks of one engine run at once, not counting those called by sync tasks."""
+
+
+class Engine:
+    """Records and executes runs in one store; an async context manager, for asyncio and trio.
+
+    `store` is a path, a URL (`lmdb:///…`, `sqlite:///…`, `memory:`) or an open store, which then stays open;
+    without one the configuration decides. Tasks run in the event loop that entered the engine; leaving the block
+    waits for the runs that are still live, or aborts them when an exception leaves it. The engine installs no
+    signal handlers, sets up no logging and shares nothing with other engines.
+    """
+
+    def __init__(
+        self,
+        store: str | Path | Store | None = None,
+        *,
+        project: str | None = None,
+        domain: str | None = None,
+        durability: str = "full",
+        observers: Iterable[Observer] = (),
+    ) -> None:
+        config = find_config(store=store if isinstance(store, (str, Path)) else None)
+        self._settings = RunSettings(
+            project=project or config.project, domain=domain or config.domain, durability=durability
+        )
+        self._given = None if store is None or isinstance(store, (str, Path)) else store
+        self._place = config.store
+        self._observers = tuple(observers)
+        self._store: Store | None = None
+        self._ledger: Ledger | None = None
+        self._codebase: Codebase | None = None
+        self._live: dict[int, LiveRun] = {}
+
+    async def __aenter__(self) -> Self:
+        if self._ledger is not None:
+            raise UsageError("this engine is open already; make another one to open the store twice")
+        self._store = self._given or open_store(self._place)
+        self._ledger = Ledger(self._store)
+        folder = getattr(self._store, "path", None)
+        self._codebase = Codebase(self._ledger, Path(folder) if folder is not None else None)
+        self._home = Home()
+        self._threads = anyio.CapacityLimiter(THREADS)
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._tasks.cancel_scope.cancel()
+        try:
+            # The error is the caller's own: it goes on as it is, not in a group with what it cancelled.
+            await self._tasks.__aexit__(None, None, None)
+        finally:
+            if self._ledger is not None:
+                self._ledger.close()
+            if self._store is not None and self._given is None:
+                self._store.close()
+            self._store = self._ledger = self._codebase = None
+
+    # Running
+
+    async def run(self, task: Task[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
+        """Start a run of `task`; comes back once it is recorded and started.
+
+        Raises InputError for inputs that do not fit, before anything is recorded.
+        """
+        return await self.with_runcontext().run(task, *args, **kwargs)
+
+    async def rerun(self, run_name: str, action_name: str = "a0", **options: Any) -> Run[Any]:
+        """Start a new run from a recorded run or from one of its actions; see `RunContext.rerun`."""
+        return await self.with_runcontext().rerun(run_name, action_name, **options)
+
+    def with_runcontext(self, **settings: Any) -> RunContext:
+        """The same engine with settings for the next run; they are those of `RunSettings`."""
+        return RunContext(self, RunSettings(**settings))
+
+    async def start(self, start: Start) -> Run[Any]:
+        """Record a prepared run and start it."""
+        if not self.is_here():
+            raise UsageError("an engine runs tasks in the event loop that opened it; await this call there")
+        record, root = await self.ledger.create(start.run, start.root_record, start.puts)
+        live = LiveRun(
+            record=record,
+            ledger=self.ledger,
+            code=start.code,
+            observers=self._observers,
+            durable=start.durable,
+            threads=self._threads,
+            home=self._home,
+            scope=anyio.CancelScope(),
+            done=Future(),
+            seqs=count(1),
+        )
+        self._live[record.id] = live
+        action = LiveAction(
+            live,
+            start.task,
+            start.values,
+            start.encoded,
+            root.inputs,
+            root.template,
+            path=root.path,
+            started=root.started_at,
+        )
+        self._tasks.start_soon(self._drive, live, action)
+        return Run(self, record)
+
+    async def _drive(self, live: LiveRun, root: LiveAction) -> None:
+        """Execute a run to its end."""
+        observers = self._observers
+        if observers:
+            notify(observers, "run_started", live.record)
+            notify(observers, "action_started", live.record, root.running())
+        outcome: Outcome | None = None
+        try:
+            with captured(), live.scope:
+                outcome = await root.run_body()
+                if outcome.error is not None and not isinstance(outcome.error, (Exception, SystemExit)):
+                    raise outcome.error
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._end(live, outcome)
+
+    async def _end(self, live: LiveRun, outcome: Outcome | None) -> None:
+        try:
+            assert outcome is not None  # run_body gives an outcome for everything that can be raised
+            ended = await live.ledger.end(live.record, outcome.record, outcome.puts)
+        except Exception as error:  # the store failed; whoever waits for the run is told
+            live.done.set_exception(error)
+        else:
+            if self._observers:
+                notify(self._observers, "action_finished", ended, outcome.record)
+                notify(self._observers, "run_finished", ended)
+            live.done.set_result(ended)
+        finally:
+            del self._live[live.record.id]
+
+    # Looking
+
+    def get_run(self, name: str, *, project: str | None = None, domain: str | None = None) -> Run[Any]:
+        """The run of that name; RunNotFoundError with near matches."""
+        return Run(self, self.ledger.find_run(*self._place_of(project, domain), name))
+
+    def list_runs(
+        self,
+        *,
+        project: str | None = None,
+        domain: str | None = None,
+        task: str | None = None,
+        in_phase: Phase | str | Iterable[Phase | str] | None = None,
+        with_labels: Mapping[str, str] | None = None,
+        source_run: str | None = None,
+        limit: int = 100,
+        before: Run[Any] | None = None,
+        everywhere: bool = False,
+    ) -> list[Run[Any]]:
+        """Up to `limit` runs of a project and domain that match, newest first.
+
+        `task` is a full task name; `in_phase` one phase or several; `source_run` the name of a run that the wanted
+        ones are reruns of; `before` continues after the last run of an earlier page; `everywhere` looks into all
+        projects and domains.
+        """
+        own_project, own_domain = self._place_of(project, domain)
+        query = Query(
+            project=project if everywhere else own_project,
+            domain=domain if everywhere else own_domain,
+            task=task,
+            phases=_phases(in_phase),
+            labels=with_labels,
+            source=None if source_run is None else (own_project, own_domain, source_run),
+        )
+        found = self.ledger.runs(query, limit=limit, before=None if before is None else before.record.id)
+        return [Run(self, record) for record in found]
+
+    # What runs ask of the engine they belong to
+
+    @property
+    def ledger(self) -> Ledger:
+        """The records of the store."""
+        if self._ledger is None:
+            raise EngineClosedError("the engine is not open; use it inside `async with Engine(…) as engine:`")
+        return self._ledger
+
+    @property
+    def codebase(self) -> Codebase:
+        """The code that is here and the code that is recorded."""
+        if self._codebase is None:
+            raise EngineClosedError("the engine is not open; use it inside `async with Engine(…) as engine:`")
+        return self._codebase
+
+    @property
+    def url(self) -> str:
+        """Where the store is."""
+        return self._place
+
+    @property
+    def settings(self) -> RunSettings:
+        """What holds for runs that say nothing else."""
+        return self._settings
+
+    def is_here(self) -> bool:
+        """Whether the caller runs in the event loop that opened the engine."""
+        return self._home.is_here()
+
+    def code(self, bundle: bytes) -> RunCode:
+        """The recorded code with that digest."""
+        return self.codebase.recorded(bundle)
+
+    def live(self, run_id: int) -> Future[RunRecord] | None:
+        """The end to come of a run that this engine executes, None for any other."""
+        live = self._live.get(run_id)
+        return None if live is None else live.done
+
+    def stop(self, run_id: int, reason: str) -> bool:
+        """Cancel a run that this engine executes; says whether it does."""
+        live = self._live.get(run_id)
+        if live is None:
+            return False
+        live.abort_reason = reason
+        live.home.call_soon(live.scope.cancel)
+        return True
+
+    def _place_of(self, project: str | None, domain: str | None) -> tuple[str, str]:
+        return project or self._settings.project or "", domain or self._settings.domain or ""
+
+
+class RunContext:
+    """An engine with settings for the next run."""
+
+    def __init__(self, engine: Engine, settings: RunSettings) -> None:
+        self._engine = engine
+        self._settings = settings
+
+    async def run(self, task: Task[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
+        """Start a run of `task` with these settings; see `Engine.run`."""
+        return await self._engine.start(first(self._engine, self._settings, task, args, kwargs))
+
+    async def rerun(
+        self,
+        run_name: str,
+        action_name: str = "a0",
+        *,
+        task_template: Task[..., Any] | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        **changed: Any,
+    ) -> Run[Any]:
+        """Start a new run whose root is the recorded action's task, with its recorded inputs.
+
+        Runs the recorded code, or `task_template` in its place. `changed` inputs are converted against the
+        recorded interface; `inputs` does the same for names that collide with the parameters here. Settings that
+        are not given are those of the source run. Raises RunNotFoundError, ActionNotFoundError, InputError,
+        BundleLoadError, RunExistsError, all before anything is recorded.
+        """
+        return await self._engine.start(
+            _rerun.again(
+                self._engine,
+                self._settings,
+                run_name,
+                action_name,
+                task_template=task_template,
+                changed={**(inputs or {}), **changed},
+            )
+        )
+
+
+def _phases(phases: Phase | str | Iterable[Phase | str] | None) -> frozenset[Phase] | None:
+    if phases is None:
+        return None
+    if isinstance(phases, str):
+        phases = (phases,)
+    return frozenset(Phase(phase) for phase in phases)

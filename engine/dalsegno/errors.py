@@ -1,0 +1,225 @@
+"""Everything that dalsegno raises on purpose, in one tree.
+
+DalsegnoError
+├── StoreError …                                    see `dalsegno_storage.errors`
+├── TaskDefinitionError (also TypeError)            a function cannot be a task
+├── InputError (also ValueError)                    inputs do not fit the interface; lists every problem
+├── InvalidNameError (also ValueError)              a run name, label or project that cannot be
+├── NotFoundError (also LookupError)
+│   ├── RunNotFoundError
+│   ├── ActionNotFoundError
+│   └── TaskNotFoundError
+├── RunExistsError                                  the run name is taken
+├── RunNotDoneError                                 asked for a result that is not there yet
+├── RunAbortedError                                 the run was aborted, so there is no result
+├── CodecError
+│   ├── EncodeError (also TypeError)                a value cannot be recorded
+│   └── DecodeError (also ValueError)               recorded bytes cannot be turned into a value
+├── BundleError
+│   ├── BundleCaptureError                          the user's code cannot be recorded
+│   └── BundleLoadError                             recorded code cannot be loaded; names the module
+├── EnvironmentMismatchError                        packages differ and `strict_environment` was asked for
+├── ConfigError                                     a setting is wrong
+├── UsageError                                      a call that cannot work where it was made
+│   └── SyncTaskCallInAsyncContextError             a sync task called directly in async code
+├── EngineClosedError                               the engine was used outside its block
+└── RecordedError                                   stands for a recorded exception whose class cannot be had
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from dalsegno_storage.errors import DalsegnoError, StoreError
+
+__all__ = [
+    "ActionNotFoundError",
+    "BundleCaptureError",
+    "BundleError",
+    "BundleLoadError",
+    "CodecError",
+    "ConfigError",
+    "DalsegnoError",
+    "DecodeError",
+    "EncodeError",
+    "EngineClosedError",
+    "EnvironmentMismatchError",
+    "InputError",
+    "InputProblem",
+    "InvalidNameError",
+    "NotFoundError",
+    "RecordedError",
+    "RunAbortedError",
+    "RunExistsError",
+    "RunNotDoneError",
+    "RunNotFoundError",
+    "ActionNotFoundError",
+    "StoreError",
+    "SyncTaskCallInAsyncContextError",
+    "TaskDefinitionError",
+    "TaskNotFoundError",
+    "UsageError",
+]
+
+
+class TaskDefinitionError(DalsegnoError, TypeError):
+    """A function cannot be a task; the message names the parameter and the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputProblem:
+    """One thing wrong with the inputs of a call.
+
+    `input` is the input's name, `path` where inside its value (dotted, "" for the whole),
+    `expected` what the interface wants in a person's words, `got` a short form of what came.
+    """
+
+    input: str
+    path: str
+    expected: str
+    got: str
+
+    def __str__(self) -> str:
+        where = f"{self.input}.{self.path}" if self.path else self.input
+        return f"{where}: expected {self.expected}, got {self.got}"
+
+
+class InputError(DalsegnoError, ValueError):
+    """The inputs of a call do not fit the task's interface; nothing was run or recorded."""
+
+    def __init__(self, task: str, problems: Sequence[InputProblem]) -> None:
+        self.task = task
+        self.problems = tuple(problems)
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        lines = "".join(f"\n  {problem}" for problem in self.problems)
+        super().__init__(f"{count} with the inputs of {task}:{lines}")
+
+
+class InvalidNameError(DalsegnoError, ValueError):
+    """A name that cannot be used; the message says why and what is allowed."""
+
+    def __init__(self, what: str, name: str, reason: str) -> None:
+        self.what, self.name, self.reason = what, name, reason
+        super().__init__(f"{what} {name!r} cannot be used: {reason}")
+
+
+class NotFoundError(DalsegnoError, LookupError):
+    """Something that was asked for by name is not there; near matches are named."""
+
+    what = "object"
+
+    def __init__(self, name: str, known: Iterable[str] = (), where: str = "", cure: str = "") -> None:
+        self.name = name
+        self.matches = tuple(get_close_matches(name, list(known), n=3, cutoff=0.5))
+        message = f"no {self.what} {name!r}" + (f" in {where}" if where else "")
+        if self.matches:
+            message += f"; did you mean {' or '.join(map(repr, self.matches))}?"
+        if cure:
+            message += f"; {cure}"
+        super().__init__(message)
+
+
+class RunNotFoundError(NotFoundError):
+    """No run has that name in the project and domain."""
+
+    what = "run"
+
+
+class ActionNotFoundError(NotFoundError):
+    """The run has no action of that name."""
+
+    what = "action"
+
+
+class TaskNotFoundError(NotFoundError):
+    """A file, module or bundle has no task of that name."""
+
+    what = "task"
+
+
+class RunExistsError(DalsegnoError):
+    """The run name is taken in that project and domain; the run that has it is untouched."""
+
+    def __init__(self, name: str, project: str, domain: str) -> None:
+        self.name, self.project, self.domain = name, project, domain
+        super().__init__(
+            f"run {name!r} already exists in {project}/{domain}; choose another name, or none to get one made up"
+        )
+
+
+class RunNotDoneError(DalsegnoError):
+    """The run or action has no result yet; wait for it first."""
+
+    def __init__(self, name: str, phase: str) -> None:
+        self.name, self.phase = name, phase
+        super().__init__(f"{name} is {phase} and has no result yet; wait() for it first")
+
+
+class RunAbortedError(DalsegnoError):
+    """The run or action was aborted, so it has neither a result nor a failure of its own."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
+        super().__init__(f"{name} was aborted: {reason}")
+
+
+class CodecError(DalsegnoError):
+    """A value and its recorded bytes do not go together."""
+
+
+class EncodeError(CodecError, TypeError):
+    """A value cannot be recorded; the message says where in the value and why."""
+
+
+class DecodeError(CodecError, ValueError):
+    """Recorded bytes cannot be turned into a value; the message says what is missing or wrong."""
+
+
+class BundleError(DalsegnoError):
+    """Something about a code bundle."""
+
+
+class BundleCaptureError(BundleError):
+    """The user's code cannot be recorded."""
+
+
+class BundleLoadError(BundleError):
+    """Recorded code cannot be loaded; `module` names where it failed."""
+
+    def __init__(self, module: str, reason: str) -> None:
+        self.module, self.reason = module, reason
+        super().__init__(f"the recorded module {module!r} cannot be loaded: {reason}")
+
+
+class EnvironmentMismatchError(DalsegnoError):
+    """The packages here are not the recorded ones, and `strict_environment=True` was asked for."""
+
+
+class ConfigError(DalsegnoError):
+    """A setting is missing or wrong; the message names the setting and where it came from."""
+
+
+class UsageError(DalsegnoError):
+    """A call that cannot work in the place where it was made."""
+
+
+class SyncTaskCallInAsyncContextError(UsageError):
+    """A sync task was called directly in async code, which would stop the event loop."""
+
+    def __init__(self, task: str) -> None:
+        super().__init__(f"sync task {task!r} was called in async code; write `await {task}.aio(...)`")
+
+
+class EngineClosedError(DalsegnoError):
+    """The engine was used before it was opened or after it was closed."""
+
+
+class RecordedError(DalsegnoError):
+    """Stands for a recorded exception whose class cannot be loaded here.
+
+    `kind` is the recorded class as "module.QualifiedName".
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        self.kind, self.message = kind, message
+        super().__init__(f"{kind}: {message}" if message else kind)

@@ -1,0 +1,154 @@
+"""What is recorded, as frozen values: runs, actions, templates, failures, relations.
+
+Times are integers in nanoseconds since the epoch, UTC. Digests are 32 raw bytes; text forms are hexadecimal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+__all__ = ["ActionRecord", "Failure", "Phase", "Ref", "Relation", "RunRecord", "TaskTemplate", "Value"]
+
+
+class Phase(StrEnum):
+    """Where a run or an action is in its life; `dalsegno._phases` has the transitions."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ABORTED = "aborted"
+    TIMED_OUT = "timed_out"
+    RECOVERED = "recovered"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Nothing more will happen."""
+        return self not in (Phase.QUEUED, Phase.RUNNING)
+
+    @property
+    def is_success(self) -> bool:
+        """There is a result: it succeeded, or the result was taken over from an earlier run."""
+        return self in (Phase.SUCCEEDED, Phase.RECOVERED)
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A value kept as an object of its own, because it is too large to live in the record."""
+
+    digest: bytes
+    size: int
+
+
+Value = bytes | Ref
+"""An encoded value: its bytes when small, a reference to them when not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception as it was recorded.
+
+    `kind` is the class as "module.QualifiedName"; `text` the formatted traceback with source lines and causes;
+    `state` the encoded arguments and attributes, empty when they could not be encoded.
+    """
+
+    kind: str
+    message: str
+    text: str
+    state: bytes = b""
+
+    @property
+    def code(self) -> str:
+        """The bare class name."""
+        return self.kind.rpartition(".")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Where a run came from.
+
+    `kind` is "rerun" (recorded code) or "fork" (other code). The code digests are those of the source action and
+    of the new root; they are equal for a rerun.
+    """
+
+    kind: str
+    run: str
+    project: str
+    domain: str
+    action: str
+    changed_inputs: tuple[str, ...]
+    source_code_digest: bytes
+    code_digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTemplate:
+    """The frozen description of a task, enough to run it again from the store alone.
+
+    `module` and `qualname` find the task in the bundle; a task without an importable home (a notebook's, a
+    REPL's) is found in the blob `pickle` instead. `interface` is the record of `dalsegno.interface`;
+    `settings` maps a setting's name to its encoded value, in name order, without the ones left at their default.
+    """
+
+    name: str
+    short_name: str
+    module: str
+    qualname: str
+    is_async: bool
+    doc: str
+    interface: Mapping[str, object]
+    settings: Mapping[str, bytes]
+    code_digest: bytes
+    bundle_digest: bytes
+    pickle: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run: what was asked for, and how it stands."""
+
+    id: int
+    project: str
+    domain: str
+    name: str
+    task: str
+    template: bytes
+    bundle: bytes
+    manifest: bytes
+    code_digest: bytes
+    phase: Phase
+    started_at: int
+    ended_at: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    env_vars: Mapping[str, str] = field(default_factory=dict)
+    custom_context: Mapping[str, str] = field(default_factory=dict)
+    relation: Relation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRecord:
+    """One task call inside a run.
+
+    `seq` numbers the actions of a run in the order in which they began; the root is 0. `key` identifies the call
+    below its parent (16 bytes), `path` the chain of keys from the root (16 bytes).
+    """
+
+    run_id: int
+    seq: int
+    parent: int | None
+    name: str
+    short_name: str
+    key: bytes
+    path: bytes
+    group: str
+    template: bytes
+    inputs: Value
+    phase: Phase
+    attempts: int
+    started_at: int
+    ended_at: int | None = None
+    outputs: Value | None = None
+    failure: Failure | None = None
+    opaque: bool = False

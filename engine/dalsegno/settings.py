@@ -1,0 +1,80 @@
+"""What a caller may set for one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dalsegno.errors import ConfigError, InvalidNameError
+from dalsegno.names import check_name, check_text
+
+__all__ = ["RunSettings"]
+
+DURABILITIES = ("full", "relaxed")
+COPY_STYLES = ("loaded_modules", "all", "none")
+ISOLATIONS = (None, "private", "process")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """The settings of one run; None takes the source run's or the engine's own.
+
+    `durability="full"` has every action on disk before its caller goes on; with "relaxed" actions follow at most
+    20 ms behind and only the end of the run is waited for. `copy_style` says what code is recorded:
+    "loaded_modules" the modules that the task can reach and those loaded beside them, "all" every file under the
+    source roots, "none" nothing. `isolation` makes a rerun load recorded code beside the live code ("private") or
+    in a process of its own ("process") even where the live code is the recorded one.
+    """
+
+    name: str | None = None
+    project: str | None = None
+    domain: str | None = None
+    env_vars: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    custom_context: Mapping[str, str] = field(default_factory=dict)
+    copy_style: str = "loaded_modules"
+    root_dir: str | Path | None = None
+    durability: str | None = None
+    isolation: str | None = None
+    strict_environment: bool = False
+
+    def __post_init__(self) -> None:
+        for what in ("name", "project", "domain"):
+            value = getattr(self, what)
+            if value is not None:
+                check_name("run name" if what == "name" else what, value)
+        check_labels(self.labels)
+        check_texts("env_vars", self.env_vars)
+        check_texts("custom_context", self.custom_context)
+        for key in self.env_vars:
+            if not key or "=" in key or "\0" in key:
+                raise InvalidNameError("environment variable", key, "it is empty or has '=' or a zero byte")
+        _check_choice("copy_style", self.copy_style, COPY_STYLES)
+        _check_choice("durability", self.durability, (None, *DURABILITIES))
+        _check_choice("isolation", self.isolation, ISOLATIONS)
+
+
+def check_labels(labels: Mapping[str, str]) -> None:
+    """Labels have short printable texts for keys and values, and no '=' in a key."""
+    check_texts("labels", labels)
+    for key, value in labels.items():
+        check_text("label", key)
+        if "=" in key or not key:
+            raise InvalidNameError("label", key, "it is empty or has a '='")
+        check_text(f"value of label {key!r},", value)
+
+
+def check_texts(what: str, texts: Mapping[str, str]) -> None:
+    """A mapping from text to text; ConfigError otherwise."""
+    if not isinstance(texts, Mapping):
+        raise ConfigError(f"{what} is a mapping from text to text, not {type(texts).__name__}")
+    for key, value in texts.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise ConfigError(f"{what} maps text to text, not {key!r} to {value!r}; write the value as text")
+
+
+def _check_choice(what: str, value: object, choices: tuple[object, ...]) -> None:
+    if value not in choices:
+        known = ", ".join(repr(choice) for choice in choices)
+        raise ConfigError(f"{what} is one of {known}, not {value!r}")

@@ -1,0 +1,293 @@
+"""Tasks: typed functions whose calls are recorded, and the environments that hold them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+
+from dalsegno._context import current
+from dalsegno._loops import in_event_loop
+from dalsegno.errors import SyncTaskCallInAsyncContextError, TaskDefinitionError
+from dalsegno.interface import Interface
+
+__all__ = ["AsyncTask", "Cache", "RetryStrategy", "SyncTask", "Task", "TaskEnvironment", "Timeout"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryStrategy:
+    """How often a failed task is tried again: `count` times after the first, with `backoff` between."""
+
+    count: int
+    backoff: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """How long a task may take, as seconds or timedelta; None is no limit."""
+
+    max_runtime: timedelta | float | None = None
+    max_queued_time: timedelta | float | None = None
+    deadline: timedelta | float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """When the result of an earlier run may stand for a call."""
+
+    behavior: str = "auto"
+    version_override: str | None = None
+    serialize: bool = False
+    ignored_inputs: tuple[str, ...] = ()
+    salt: str = ""
+    max_age: timedelta | float | None = None
+
+
+class Task(Generic[P, R]):
+    """A function whose calls inside a run are recorded; outside of one it is the plain function.
+
+    Made by `@env.task`, never directly. Two tasks are the same when they wrap the same function with the same
+    settings.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        environment: TaskEnvironment,
+        interface: Interface,
+        settings: Mapping[str, Any],
+    ) -> None:
+        self.function = function
+        self.environment = environment
+        self.interface = interface
+        self.settings = dict(settings)
+        self.function_name = function.__name__
+        self.name = f"{environment.name}.{self.function_name}"
+        self.short_name = str(self.settings.get("short_name") or self.function_name)
+        self.module = function.__module__
+        self.qualname = function.__qualname__
+        self.is_async = inspect.iscoroutinefunction(function)
+        self.full_name = self.name.encode()
+        self.retries = _retries(self.settings.get("retries"))
+        self.__doc__ = function.__doc__
+        self.__name__ = function.__name__
+        self.__qualname__ = function.__qualname__
+        self.__module__ = function.__module__
+        self.__wrapped__ = function
+
+    def override(
+        self,
+        *,
+        short_name: str | None = None,
+        resources: Any = None,
+        cache: Any = None,
+        retries: int | RetryStrategy | None = None,
+        timeout: Any = None,
+        reusable: Any = None,
+        env_vars: Mapping[str, str] | None = None,
+        secrets: Any = None,
+        service_account: str | None = None,
+        max_inline_io_bytes: int | None = None,
+        pod_template: Any = None,
+        queue: str | None = None,
+        interruptible: bool | None = None,
+        entrypoint: bool | None = None,
+        produces_artifacts: Any = None,
+        links: Any = None,
+        plugin_config: Any = None,
+    ) -> Any:
+        """The same task with other settings; None keeps a setting as it is."""
+        given = {key: value for key, value in locals().items() if key != "self" and value is not None}
+        return type(self)(self.function, self.environment, self.interface, {**self.settings, **given})
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Task[P, R]:
+        """The same task with exactly these settings, as a recorded template has them."""
+        return type(self)(self.function, self.environment, self.interface, settings)
+
+    def __repr__(self) -> str:
+        return f"<task {self.name}>"
+
+
+class SyncTask(Task[P, R]):
+    """A task made from a plain function: call it in a sync task, await `.aio(...)` in an async one."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        caller = current.get()
+        if caller is None:
+            return cast(R, self.function(*args, **kwargs))
+        if in_event_loop():
+            raise SyncTaskCallInAsyncContextError(self.function_name)
+        return cast(R, caller.call(self, args, kwargs))
+
+    async def aio(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the task in a worker thread and await its result."""
+        caller = current.get()
+        if caller is None:
+            from anyio import to_thread
+
+            return cast(R, await to_thread.run_sync(lambda: self.function(*args, **kwargs)))
+        return cast(R, await caller.call_async(self, args, kwargs))
+
+
+class AsyncTask(Task[P, R]):
+    """A task made from an async function: await it."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        caller = current.get()
+        if caller is None:
+            return cast("Coroutine[Any, Any, R]", self.function(*args, **kwargs))
+        return caller.call_async(self, args, kwargs)
+
+    def aio(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        """The same as calling it."""
+        return self(*args, **kwargs)
+
+
+def _retries(setting: Any) -> int:
+    if setting is None:
+        return 0
+    count = setting.count if isinstance(setting, RetryStrategy) else setting
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        raise TaskDefinitionError(f"retries is a number from 0 up or a RetryStrategy, not {setting!r}")
+    return count
+
+
+@dataclass(eq=False)
+class TaskEnvironment:
+    """A named group of tasks with settings in common.
+
+    `include` are glob patterns, relative to the file that makes the environment, of data files that belong to
+    the tasks' code. `env_vars` are what the tasks see in `os.environ`, below those of the run. The settings from
+    `image` on mean nothing inside one process; they are recorded in each task's template.
+    """
+
+    name: str
+    depends_on: Sequence[TaskEnvironment] = ()
+    description: str | None = None
+    env_vars: Mapping[str, str] | None = None
+    include: Sequence[str] = ()
+    cache: Any = "disable"
+    image: Any = None
+    resources: Any = None
+    secrets: Any = None
+    pod_template: Any = None
+    interruptible: bool = False
+    service_account: str | None = None
+    reusable: Any = None
+    plugin_config: Any = None
+    queue: str | None = None
+    tasks: dict[str, Task[Any, Any]] = field(default_factory=dict, init=False, repr=False)
+    folder: Path = field(default=Path(), init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.match(self.name):
+            raise TaskDefinitionError(
+                f"a task environment's name has letters, digits, '_' and '-' and begins with a letter, not {self.name!r}"
+            )
+        frame = inspect.currentframe()
+        while frame is not None and frame.f_globals.get("__name__") in (__name__, None):
+            frame = frame.f_back
+        file = frame.f_globals.get("__file__") if frame is not None else None
+        self.folder = Path(file).parent if file else Path()
+
+    def clone_with(self, name: str, **changes: Any) -> TaskEnvironment:
+        """Another environment with the same settings but for those given, and no tasks."""
+        keep = {key: getattr(self, key) for key in self.__dataclass_fields__ if key not in ("name", "tasks", "folder")}
+        return TaskEnvironment(name, **{**keep, **changes})
+
+    @overload
+    def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+
+    @overload
+    def task(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...
+
+    @overload
+    def task(
+        self,
+        /,
+        *,
+        short_name: str | None = None,
+        cache: Any = None,
+        retries: int | RetryStrategy | None = None,
+        timeout: Any = None,
+        docs: Any = None,
+        pod_template: Any = None,
+        report: bool | None = None,
+        interruptible: bool | None = None,
+        max_inline_io_bytes: int | None = None,
+        queue: str | None = None,
+        service_account: str | None = None,
+        triggers: Any = None,
+        links: Any = None,
+        task_resolver: Any = None,
+        entrypoint: bool | None = None,
+        produces_artifacts: Any = None,
+    ) -> _Decorator: ...
+
+    def task(self, function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
+        """Make a function a task: `@env.task` or `@env.task(short_name=…, retries=…, …)`.
+
+        The function's parameters must be annotated and must not be `*args` or `**kwargs`. Raises
+        TaskDefinitionError naming the parameter and the cure.
+        """
+        if function is None:
+            unknown = sorted(settings.keys() - _TASK_SETTINGS)
+            if unknown:
+                raise TaskDefinitionError(
+                    f"@{self.name}.task has no setting {', '.join(unknown)}; it has {', '.join(sorted(_TASK_SETTINGS))}"
+                )
+            return lambda function: self._add(function, settings)
+        return self._add(function, {})
+
+    def _add(self, function: Callable[..., Any], settings: Mapping[str, Any]) -> Task[Any, Any]:
+        if isinstance(function, Task):
+            raise TaskDefinitionError(f"{function.name} is a task already; decorate the function once")
+        if not inspect.isfunction(function):
+            raise TaskDefinitionError(f"a task is made from a function, not from {function!r}")
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TaskDefinitionError(f"{function.__qualname__} is a generator; a task returns its result whole")
+        given = {key: value for key, value in settings.items() if value is not None}
+        name = f"{self.name}.{function.__name__}"
+        interface = Interface.of(function, name=name)
+        kind = AsyncTask if inspect.iscoroutinefunction(function) else SyncTask
+        task: Task[Any, Any] = kind(function, self, interface, given)
+        self.tasks[task.name] = task
+        return task
+
+
+class _Decorator:
+    """What `@env.task(...)` gives; exists for type checkers."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...
+
+    def __call__(self, function: Any, /) -> Any:
+        raise NotImplementedError
+
+
+_TASK_SETTINGS = frozenset(
+    {
+        "short_name", "cache", "retries", "timeout", "docs", "pod_template", "report", "interruptible",
+        "max_inline_io_bytes", "queue", "service_account", "triggers", "links", "task_resolver", "entrypoint",
+        "produces_artifacts",
+    }
+)  # fmt: skip
+
+ENVIRONMENT_SETTINGS = (
+    "cache", "description", "env_vars", "image", "interruptible", "plugin_config", "pod_template", "queue",
+    "resources", "reusable", "secrets", "service_account",
+)  # fmt: skip
+"""The settings of an environment that are recorded in its tasks' templates, where a task has none of its own."""

@@ -1,0 +1,43 @@
+"""zstd frames of at most one chunk; imported when the first one is needed, which listing runs never does."""
+
+import sys
+import threading
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import ZstdCompressor, ZstdDecompressor, ZstdError
+else:
+    from backports.zstd import ZstdCompressor, ZstdDecompressor, ZstdError
+
+__all__ = ["compress", "decompress"]
+
+_LEVEL = 3
+
+
+class _Local(threading.local):
+    """A compressor for each thread; making one costs three times as much as compressing a small value."""
+
+    def __init__(self) -> None:
+        self.compressor = ZstdCompressor(level=_LEVEL)
+
+
+_local = _Local()
+
+
+def compress(data: memoryview) -> bytes:
+    """One frame that holds `data`."""
+    return _local.compressor.compress(data, mode=ZstdCompressor.FLUSH_FRAME)
+
+
+def decompress(frame: memoryview, limit: int) -> bytes:
+    """What one whole frame holds, or the first `limit` + 1 bytes of it; ValueError if it is not one whole frame.
+
+    The length that the frame itself claims is not believed.
+    """
+    decompressor = ZstdDecompressor()
+    try:
+        data = decompressor.decompress(frame, max_length=limit + 1)
+    except ZstdError as error:
+        raise ValueError(f"it cannot be decompressed ({error})") from error
+    if len(data) <= limit and (not decompressor.eof or decompressor.unused_data):
+        raise ValueError("it is not one whole zstd frame")
+    return data
