@@ -20,7 +20,9 @@ def block(function: Callable[[], Awaitable[R]]) -> R:
     from dalsegno._default import default_engine, portal
 
     if default_engine().is_here():
-        raise UsageError("the blocking form would stop the engine's own event loop; write `await ….aio(...)` in async tasks")
+        raise UsageError(
+            "the blocking form would stop the engine's own event loop; write `await ….aio(...)` in async tasks"
+        )
     result: R = portal().call(function)
     return result
 
@@ -39,7 +41,7 @@ class Blocking(Generic[P, R]):
         return await self._function(*args, **kwargs)
 
 
-class blocking_method(Generic[S, P, R]):  # noqa: N801 - it is used as a decorator
+class blocking_method(Generic[S, P, R]):
     """The same for a method."""
 
     def __init__(self, function: Callable[Concatenate[S, P], Awaitable[R]]) -> None:
@@ -55,5 +57,5 @@ class blocking_method(Generic[S, P, R]):  # noqa: N801 - it is used as a decorat
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:
             return self
-        bound: Any = self._function.__get__(instance, owner)  # type: ignore[attr-defined]  # functions are descriptors
+        bound: Any = self._function.__get__(instance, owner)
         return Blocking(bound)

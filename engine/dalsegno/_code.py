@@ -46,7 +46,8 @@ class RunCode:
         known = self._templates.get(id(task))
         if known is not None:
             return known[1], []
-        pickle, puts = None, []
+        pickle: bytes | None = None
+        puts: list[Put] = []
         if importable_name(task.function) is None:
             pickle, puts = self._ledger.prepare("blob", pickle_function(task).data)
         template = TaskTemplate(

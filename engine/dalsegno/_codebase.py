@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dalsegno import _records as records
 from dalsegno._code import RunCode
-from dalsegno._ledger import Ledger, Put
+from dalsegno._ledger import Ledger
 from dalsegno.bundle import (
     Bundle,
     Capture,
@@ -51,7 +51,9 @@ class Codebase:
             exclude_dirs=identities(self._folder) if self._folder is not None else frozenset(),
         )
         for module in taken.stale:
-            _logger.warning("module %s was edited since it was loaded; what is recorded may not be what runs", module)
+            _logger.warning(
+                "module %s was edited since it was loaded; what is recorded may not be what runs", module
+            )
         digest = taken.bundle.digest
         code = self._live.get(digest)
         if code is None:
@@ -60,7 +62,9 @@ class Codebase:
 
     def recorded(self, bundle: bytes, settings: RunSettings | None = None) -> RunCode:
         """The recorded code with that digest; it is loaded when something of it is asked for."""
-        isolation = "private" if settings is not None and settings.isolation == "private" else None
+        isolation: Literal["private"] | None = None
+        if settings is not None and settings.isolation == "private":
+            isolation = "private"
         content = Bundle.from_record(self._ledger.plain("bundle", bundle))
         loaded = load(content, lambda blob: self._ledger.get("blob", blob), isolation=isolation)
         code = self._recorded.get((bundle, isolation))

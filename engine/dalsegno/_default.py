@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from dalsegno._loops import wait_future
 from dalsegno.config import Config, find_config, read_config
 from dalsegno.engine import Engine
+from dalsegno.settings import Durability
 
 T = TypeVar("T")
 
@@ -32,7 +33,7 @@ def init(
     *,
     project: str | None = None,
     domain: str | None = None,
-    durability: str = "full",
+    durability: Durability = "full",
 ) -> None:
     """Choose the store, project and domain of the default engine; without this the configuration decides.
 

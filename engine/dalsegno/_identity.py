@@ -6,17 +6,17 @@ lines up with the old one; the parent's own name is left out, so that a subtree 
 rooted. The path folds the keys from the root down, and the name that people type is made from the path.
 """
 
-from base64 import b32encode
+from base64 import b32decode, b32encode
 from hashlib import sha256
 
 KEY_BYTES = 16
 ROOT_NAME = "a0"
 ROOT_KEY = bytes(KEY_BYTES)
 
-# 8 characters are 40 bits: among 100,000 actions with one short name a clash has a chance of 1 in 220,
-# and a clash is refused as ambiguous where a name is looked up, never resolved silently.
-_NAME_CHARS = 8
+# 8 characters are 40 bits: among 100,000 actions with one short name two have the same with a chance of 1 in 220. Such a
+# name is refused as ambiguous where it is looked up, and the long form of 16 characters tells the two apart.
 _NAME_BYTES = 5
+_LONG_NAME_BYTES = 10
 
 
 def action_key(task: bytes, inputs_digest: bytes, ordinal: int, group: bytes) -> bytes:
@@ -32,4 +32,23 @@ def action_path(parent_path: bytes, key: bytes) -> bytes:
 
 def action_name(short_name: str, path: bytes) -> str:
     """What people type: the short name and a short hash of the path, as in `prep-k3v9q2ab`."""
-    return f"{short_name}-{b32encode(path[:_NAME_BYTES]).decode('ascii').lower()[:_NAME_CHARS]}"
+    return _named(short_name, path[:_NAME_BYTES])
+
+
+def long_action_name(short_name: str, path: bytes) -> str:
+    """The same with twice the hash, for names that are ambiguous."""
+    return _named(short_name, path[:_LONG_NAME_BYTES])
+
+
+def split_action_name(name: str) -> tuple[str, bytes] | None:
+    """The short name and the first bytes of the path, 5 or 10; None for what is no such name."""
+    short_name, _, tail = name.rpartition("-")
+    try:
+        start = b32decode(tail.upper())
+    except ValueError:
+        return None
+    return (short_name, start) if len(start) in (_NAME_BYTES, _LONG_NAME_BYTES) else None
+
+
+def _named(short_name: str, path: bytes) -> str:
+    return f"{short_name}-{b32encode(path).decode('ascii').lower()}"

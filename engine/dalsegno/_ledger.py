@@ -10,9 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from heapq import merge
 from typing import Any
 
 from dalsegno import _records as records
+from dalsegno._identity import ROOT_NAME, long_action_name, split_action_name
 from dalsegno._phases import advance
 from dalsegno._writer import Writer
 from dalsegno.codec import BlobSource
@@ -53,21 +55,22 @@ class Query:
     labels: Mapping[str, str] | None = None
     source: tuple[str, str, str] | None = None
 
-    def index(self) -> tuple[bytes, bytes] | None:
-        """The key range of the narrowest index that holds every match, None for all runs."""
+    def ranges(self) -> list[tuple[bytes, bytes]]:
+        """The key ranges of the narrowest index that holds every match; those of one run id never overlap."""
         if self.source is not None:
-            return records.index_range("source", "{}/{}/{}".format(*self.source))
+            return [records.index_range("source", "{}/{}/{}".format(*self.source))]
         for key, value in (self.labels or {}).items():
-            return records.index_range("label", f"{key}={value}")
-        if self.phases is not None and len(self.phases) == 1 and Phase.SUCCEEDED not in self.phases:
-            return records.index_range("phase", next(iter(self.phases)).value)
+            return [records.index_range("label", f"{key}={value}")]
+        phases = [records.index_range("phase", phase.value) for phase in self.phases or ()]
+        if self.phases is not None and Phase.SUCCEEDED not in self.phases:
+            return phases
         if self.task is not None:
-            return records.index_range("task", self.task)
-        if self.phases is not None and len(self.phases) == 1:
-            return records.index_range("phase", next(iter(self.phases)).value)
+            return [records.index_range("task", self.task)]
+        if self.phases is not None:
+            return phases
         if self.project is not None and self.domain is not None:
-            return records.index_range("project", f"{self.project}/{self.domain}")
-        return None
+            return [records.index_range("project", f"{self.project}/{self.domain}")]
+        return [records.RUNS]
 
     def accepts(self, run: RunRecord) -> bool:
         """Whether the run meets every condition."""
@@ -128,7 +131,12 @@ class Ledger:
 
     def blobs(self, blobs: Iterable[tuple[bytes, BlobSource]]) -> list[Put]:
         """The puts that store the content of files."""
-        return [put for digest, source in blobs if not self.has(digest) for put in self._puts("blob", digest, source.read())]
+        return [
+            put
+            for digest, source in blobs
+            if not self.has(digest)
+            for put in self._puts("blob", digest, source.read())
+        ]
 
     def has(self, digest: bytes) -> bool:
         """Whether the object is there."""
@@ -266,8 +274,13 @@ class Ledger:
             if found is not None:
                 return _run(reader, int.from_bytes(found, "big"))
             start, stop = records.names_range(project, domain)
-            known = [key.rpartition(b"\0")[2].decode() for key, _ in _first(reader.scan(start, stop, reverse=True), 10_000)]
-        raise RunNotFoundError(name, known, f"{project}/{domain}", "`dalsegno get run` lists the runs there are")
+            known = [
+                key.rpartition(b"\0")[2].decode()
+                for key, _ in _first(reader.scan(start, stop, reverse=True), 10_000)
+            ]
+        raise RunNotFoundError(
+            name, known, f"{project}/{domain}", "`dalsegno get run` lists the runs there are"
+        )
 
     def run(self, run_id: int) -> RunRecord:
         """The run with that id."""
@@ -294,19 +307,33 @@ class Ledger:
             ]
 
     def action(self, run: RunRecord, name: str) -> ActionRecord:
-        """The action of that name; ActionNotFoundError with near matches."""
-        with self._store.read() as reader:
-            wanted = records.path_start(name)
-            start, stop = records.actions_range(run.id)
-            for key, data in reader.scan(start, stop):
-                if wanted is None or key[13:].startswith(wanted):
-                    action = records.unpack_action(run.id, records.seq_of(key), data)
-                    if action.name == name:
-                        return action
+        """The action of that name; ActionNotFoundError with near matches, also when two have it."""
+        if name == ROOT_NAME:
+            return self.action_by_seq(run.id, 0)
+        found = self._named(run.id, name)
+        if len(found) == 1:
+            return found[0]
+        where = f"run {run.name!r}"
+        if found:
+            longer = " and ".join(long_action_name(action.short_name, action.path) for action in found)
+            raise ActionNotFoundError(name, (), where, f"there are {longer}; use the longer name")
         known = [action.name for action in self.actions(run.id)]
-        raise ActionNotFoundError(
-            name, known, f"run {run.name!r}", f"`dalsegno get action {run.name}` lists those it has"
-        )
+        raise ActionNotFoundError(name, known, where, f"`dalsegno get action {run.name}` lists those it has")
+
+    def _named(self, run_id: int, name: str) -> list[ActionRecord]:
+        wanted = split_action_name(name)
+        if wanted is None:
+            return []
+        short_name, path = wanted
+        with self._store.read() as reader:
+            found = [
+                records.unpack_action(run_id, records.seq_of(key), data)
+                for key, data in reader.scan(*records.actions_range(run_id))
+                if key[13:].startswith(path[:8])
+            ]
+        return [
+            action for action in found if action.short_name == short_name and action.path.startswith(path)
+        ]
 
     def action_by_seq(self, run_id: int, seq: int) -> ActionRecord:
         """The action with that number."""
@@ -337,13 +364,15 @@ def _run(reader: Reader, run_id: int) -> RunRecord:
 
 
 def _candidates(reader: Reader, query: Query, before: int | None) -> Iterator[RunRecord]:
-    index = query.index()
-    start, stop = index or records.RUNS
-    if before is not None:
-        stop = start + before.to_bytes(8, "big")
-    for key, data in reader.scan(start, stop, reverse=True):
+    """The runs in the query's index, newest first, below the id `before`."""
+    ranges = query.ranges()
+    scans = [
+        reader.scan(start, stop if before is None else start + before.to_bytes(8, "big"), reverse=True)
+        for start, stop in ranges
+    ]
+    for key, data in merge(*scans, key=lambda pair: records.run_id_of(pair[0]), reverse=True):
         run_id = records.run_id_of(key)
-        yield records.unpack_run(run_id, data) if index is None else _run(reader, run_id)
+        yield records.unpack_run(run_id, data) if ranges == [records.RUNS] else _run(reader, run_id)
 
 
 def _first(pairs: Iterable[Put], limit: int) -> Iterator[Put]:

@@ -60,5 +60,3 @@ class _Chunk:
     def add(self, text: str) -> None:
         self.parts.append(text)
         self.size += len(text)
-
-

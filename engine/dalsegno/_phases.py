@@ -1,8 +1,8 @@
 """The life of a run or action, as a table; every change of phase in the engine goes through `advance`.
 
-           ┌────────────────────────────► recovered
-        queued ──► running ──► succeeded | failed | aborted | timed_out
-           └──────────────────► aborted | timed_out
+   ┌────────────────────────────► recovered
+queued ──► running ──► succeeded | failed | aborted | timed_out
+   └──────────────────► aborted | timed_out
 """
 
 from dalsegno.models import Phase

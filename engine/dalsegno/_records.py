@@ -8,7 +8,6 @@ the run's id, which grows with time, so that a reverse scan gives the newest fir
 
 from __future__ import annotations
 
-from base64 import b32decode
 from collections.abc import Iterator
 from typing import Any
 
@@ -88,15 +87,6 @@ def log_range(run_id: int, seq: int | None) -> tuple[bytes, bytes]:
     return b"l" + start.to_bytes(12, "big"), b"l" + (start + 1).to_bytes(12, "big")
 
 
-def path_start(name: str) -> bytes | None:
-    """The first bytes of the path that an action of this name has, None for the root or what is no such name."""
-    tail = name.rpartition("-")[2]
-    try:
-        return b32decode(tail.upper())
-    except ValueError:
-        return None
-
-
 def seq_of(key: bytes) -> int:
     """The action's number in an action key or a log key."""
     return int.from_bytes(key[9:13], "big")
@@ -170,8 +160,41 @@ def pack_run(run: RunRecord) -> bytes:
 
 def unpack_run(run_id: int, data: bytes) -> RunRecord:
     f = _unpack(data, "run")
-    relation = None if f[14] is None else Relation(*f[14][:5], tuple(f[14][5]), *f[14][6:])
-    return RunRecord(run_id, *f[:8], _PHASES[f[8]], f[9], f[10], f[11], f[12], f[13], relation)
+    project, domain, name, task, template, bundle, manifest, code, phase, *rest = f
+    started_at, ended_at, labels, env_vars, custom_context, relation = rest
+    return RunRecord(
+        run_id,
+        project,
+        domain,
+        name,
+        task,
+        template,
+        bundle,
+        manifest,
+        code,
+        _PHASES[phase],
+        started_at,
+        ended_at,
+        labels,
+        env_vars,
+        custom_context,
+        None if relation is None else _relation(*relation),
+    )
+
+
+def _relation(
+    kind: str,
+    run: str,
+    project: str,
+    domain: str,
+    action: str,
+    changed_inputs: list[str],
+    source_code_digest: bytes,
+    code_digest: bytes,
+) -> Relation:
+    return Relation(
+        kind, run, project, domain, action, tuple(changed_inputs), source_code_digest, code_digest
+    )
 
 
 # Actions
@@ -225,7 +248,8 @@ def unpack_action(run_id: int, seq: int, data: bytes) -> ActionRecord:
 
 def phase_of(data: bytes) -> Phase:
     """The phase in an action record."""
-    return _PHASES[_unpack(data, "action")[7]]
+    number: int = _unpack(data, "action")[7]
+    return _PHASES[number]
 
 
 # Templates and the other objects
@@ -275,5 +299,3 @@ def index_changes(old: RunRecord, new: RunRecord) -> tuple[set[bytes], set[bytes
     """The index entries to delete and to put when `old` becomes `new`."""
     before, after = set(index_keys(old)), set(index_keys(new))
     return before - after, after - before
-
-

@@ -9,7 +9,7 @@ from typing import Any
 from dalsegno._start import Place, Start, prepare
 from dalsegno._values import Encoded, ReadBlob, Resolve, encode_named
 from dalsegno.codec import decode, join_map, split_map
-from dalsegno.errors import DecodeError, InputError, InputProblem, UsageError
+from dalsegno.errors import DecodeError, InputError, InputProblem, RunNotFoundError, UsageError
 from dalsegno.interface import Source
 from dalsegno.models import Relation, RunRecord
 from dalsegno.settings import RunSettings
@@ -31,8 +31,8 @@ def again(
 
     `source` says where the changed inputs come from: Python values, text of a command line, or JSON.
     """
-    ledger, own = place.ledger, place.settings
-    old = ledger.find_run(own.project or "", own.domain or "", run_name)
+    ledger = place.ledger
+    old = find_source(place, settings, run_name)
     action = ledger.action(old, action_name)
     template = ledger.template(action.template)
     recorded = split_map(ledger.value(action.inputs))
@@ -71,6 +71,16 @@ def again(
     )
 
 
+def find_source(place: Place, settings: RunSettings, run_name: str) -> RunRecord:
+    """The run to take from: in the project and domain that the settings name, else in the engine's own."""
+    own = place.settings
+    project, domain = own.project or "", own.domain or ""
+    try:
+        return place.ledger.find_run(settings.project or project, settings.domain or domain, run_name)
+    except RunNotFoundError:
+        return place.ledger.find_run(project, domain, run_name)
+
+
 def _inherited(settings: RunSettings, source: RunRecord) -> RunSettings:
     """The settings over those of the source run: environment, labels and context are merged, the name is not taken."""
     return replace(
@@ -104,9 +114,13 @@ def _fitting(
             try:
                 old[name] = decode(recorded[name], resolve=resolve, read_blob=read_blob)
             except DecodeError as error:
-                problems.append(InputProblem(name, "", variable.type_text, f"a recorded value that does not fit: {error}"))
+                problems.append(
+                    InputProblem(name, "", variable.type_text, f"a recorded value that does not fit: {error}")
+                )
         elif variable.required:
-            problems.append(InputProblem(name, "", variable.type_text, "nothing; the recorded run has no such input"))
+            problems.append(
+                InputProblem(name, "", variable.type_text, "nothing; the recorded run has no such input")
+            )
         else:
             old[name] = variable.default
     if problems:

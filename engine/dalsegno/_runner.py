@@ -12,7 +12,6 @@ A body gets its own copy of mutable inputs: values cross the border of a task as
 a child that changes its argument does the same to its parent in the first run and in a replayed one: nothing.
 """
 
-
 from __future__ import annotations
 
 import time
@@ -84,8 +83,25 @@ class LiveAction:
     """A task call that is running, and the parent of the calls made in it."""
 
     __slots__ = (
-        "_calls", "_encoded", "_environ", "_inputs", "_log", "_started", "_values", "attempt", "finished", "group",
-        "in_thread", "key", "name", "path", "run", "seq", "parent", "task", "template",
+        "_calls",
+        "_encoded",
+        "_environ",
+        "_inputs",
+        "_log",
+        "_started",
+        "_values",
+        "attempt",
+        "finished",
+        "group",
+        "in_thread",
+        "key",
+        "name",
+        "parent",
+        "path",
+        "run",
+        "seq",
+        "task",
+        "template",
     )  # fmt: skip
 
     def __init__(
@@ -115,7 +131,7 @@ class LiveAction:
         self.template = template
         self.attempt = 0
         self.finished = False
-        self.in_thread = parent is not None and (parent.in_thread or not parent.task.is_async)
+        self.in_thread: bool = parent is not None and (parent.in_thread or not parent.task.is_async)
         self._values = values
         self._encoded = encoded
         self._inputs = inputs
@@ -140,7 +156,10 @@ class LiveAction:
 
     def environ(self) -> dict[str, str]:
         if self._environ is None:
-            settings = {**(self.task.environment.env_vars or {}), **(self.task.settings.get("env_vars") or {})}
+            settings = {
+                **(self.task.environment.env_vars or {}),
+                **(self.task.settings.get("env_vars") or {}),
+            }
             self._environ = {**settings, **self.run.record.env_vars}
         return self._environ
 

@@ -20,7 +20,7 @@ from pathlib import PurePath
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 from uuid import UUID
 
-from dalsegno._convert.annotations import is_named_tuple, simplify
+from dalsegno._convert.annotations import alias_value, is_alias, is_named_tuple, simplify
 from dalsegno._convert.models import is_model
 from dalsegno._convert.records import hints_of
 
@@ -89,7 +89,7 @@ class _Writer:
     def __init__(self) -> None:
         self.defs: dict[str, Schema] = {}
         self._owners: dict[str, object] = {}
-        self._open: set[type] = set()
+        self._open: list[object] = []
 
     def is_recursive(self, name: str) -> bool:
         return f"'#/$defs/{name}'" in repr(list(self.defs.values()))
@@ -102,7 +102,8 @@ class _Writer:
         if origin in (Union, types.UnionType):
             return {"anyOf": [self.write(part) for part in parts]}
         if origin is Literal:
-            return _enumerated([part.value if isinstance(part, Enum) else part for part in parts])
+            schema = _enumerated([part.value if isinstance(part, Enum) else part for part in parts])
+            return schema if len(parts) > 1 else {"const": schema.pop("enum")[0], **schema}
         if origin is Annotated:
             return self._ask_pydantic(annotation)
         if origin is tuple and annotation is not tuple and (not parts or parts[-1] is not ...):
@@ -112,9 +113,19 @@ class _Writer:
             return {"items": item, "type": "array"} | ({"uniqueItems": True} if origin in _SETS else {})
         if origin in _OBJECTS:
             return self._object(*(parts or (Any, Any)))
-        if type(annotation).__name__ == "TypeAliasType":
-            return self._define(annotation, lambda: self.write(getattr(annotation, "__value__", Any)))
+        if is_alias(annotation) and parts:
+            return self._generic(annotation)
+        if is_alias(annotation):
+            return self._define(annotation, lambda: self.write(alias_value(annotation)))
         return self._class(origin) if isinstance(origin, type) else {}
+
+    def _generic(self, annotation: object) -> Schema:
+        if annotation in self._open:
+            return {}
+        self._open.append(annotation)
+        schema = self.write(alias_value(annotation))
+        self._open.pop()
+        return schema
 
     def _object(self, key: object, value: object) -> Schema:
         content, names = self.write(value), self.write(key)
@@ -137,20 +148,29 @@ class _Writer:
         if is_model(cls):
             return self._ask_pydantic(cls)
         if is_named_tuple(cls):
-            return self._named_tuple(cls)
+            return self._define(cls, lambda: self._named_tuple(cls))
         if dataclasses.is_dataclass(cls):
             return self._define(cls, lambda: self._dataclass(cls))
         return {}
 
     def _define(self, owner: Any, write: Callable[[], Schema]) -> Schema:
-        name = owner.__name__
-        if self._owners.get(name, owner) is not owner:
+        name: str = owner.__name__
+        if self._owners.get(name, owner) is not owner and not self._adopt(name, owner, write):
             name = f"{owner.__module__}.{getattr(owner, '__qualname__', name)}".replace(".", "__")
         if name not in self._owners:
             self._owners[name] = owner
             self.defs[name] = {}
             self.defs[name] = write()
         return {"$ref": f"#/$defs/{name}"}
+
+    def _adopt(self, name: str, owner: object, write: Callable[[], Schema]) -> bool:
+        """Whether what pydantic wrote under a name is what would be written for the owner."""
+        if self._owners[name] is not None:
+            return False
+        self._owners[name] = owner
+        if _sorted(write()) != _sorted(self.defs[name]):
+            self._owners[name] = None
+        return self._owners[name] is owner
 
     def _dataclass(self, cls: type) -> Schema:
         parameters = [
@@ -185,12 +205,8 @@ class _Writer:
             return schema
 
     def _named_tuple(self, cls: Any) -> Schema:
-        if cls in self._open:
-            return {}
-        self._open.add(cls)
         hints, defaults = hints_of(cls), cls._field_defaults
         places = [self._field(name, hints.get(name, Any), defaults) for name in cls._fields]
-        self._open.discard(cls)
         return _places(places, len(places) - len(defaults))
 
     def _ask_pydantic(self, annotation: Any) -> Schema:
@@ -219,7 +235,7 @@ def _from_pydantic(annotation: Any) -> Schema:
 
     try:
         return TypeAdapter(annotation).json_schema(schema_generator=Tolerant)
-    except Exception:  # noqa: BLE001  # hooks of the user's classes may raise anything
+    except Exception:  # hooks of the user's classes may raise anything
         return {}
 
 
@@ -230,9 +246,8 @@ def _described(cls: type) -> Schema:
 
 
 def _enumerated(values: list[object]) -> Schema:
-    plain = [_plain(value) for value in values]
+    schema: Schema = {"enum": [_plain(value) for value in values]}
     kinds = {type(value) for value in values}
-    schema: Schema = {"const": plain[0]} if len(plain) == 1 else {"enum": plain}
     if len(kinds) == 1 and (name := _JSON_TYPES.get(kinds.pop())):
         schema["type"] = name
     return schema

@@ -69,16 +69,18 @@ class Start:
 
 
 def first(
-    place: Place, settings: RunSettings, task: Task[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    place: Place,
+    settings: RunSettings,
+    task: Task[Any, Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
 ) -> Start:
     """A run of a task that is here."""
     if not isinstance(task, Task):
         raise UsageError(f"run() takes a task, made with @env.task, not {task!r}")
     values = task.interface.accept(args, dict(kwargs))
     code = place.codebase.live(task, settings)
-    return prepare(
-        place, settings, task, code, values, encode_named(values.items()), manifest=code.manifest
-    )
+    return prepare(place, settings, task, code, values, encode_named(values.items()), manifest=code.manifest)
 
 
 def prepare(

@@ -160,7 +160,7 @@ def live_types(name: str, function: Callable[..., object], signature: inspect.Si
     return Types(tuple(inputs), variables, returns, text_of(returned), make)
 
 
-def _resolved(task: str, what: str, raw: object, scope: Mapping[str, object]) -> object:
+def _resolved(task: str, what: str, raw: object, scope: dict[str, object]) -> object:
     try:
         annotation = resolve(raw, scope)
     except (NameError, AttributeError) as error:

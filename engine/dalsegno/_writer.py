@@ -87,8 +87,8 @@ class Writer:
         self._closed = False
         self._pid = os.getpid()
         self.commits = 0
-        self._thread = threading.Thread(target=self._work, name="dalsegno-writer", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
 
     async def commit(self, operation: Callable[[Transaction], T], *, size: int = 0) -> T:
         """Run `operation` in a transaction and give its result once it is on disk.
@@ -125,14 +125,26 @@ class Writer:
         if self._closed or self._pid != os.getpid():
             return
         self._closed = True
-        self._queue.put(None)
-        self._thread.join()
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
 
     def _check_open(self) -> None:
         if self._pid != os.getpid():
-            raise StoreForkedError()
+            raise StoreForkedError(self._place())
         if self._closed:
-            raise StoreClosedError()
+            raise StoreClosedError(self._place())
+        if self._thread is None:
+            self._start()
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="dalsegno-writer", daemon=True)
+                self._thread.start()
+
+    def _place(self) -> str:
+        return str(getattr(self._store, "path", "memory:"))
 
     def _put(self, ticket: _Ticket[T]) -> None:
         self._check_open()
@@ -179,7 +191,7 @@ class Writer:
     def _write(self, group: list[_Ticket[object]], lazy: list[tuple[bytes, Make]]) -> None:
         try:
             self._transact(group, lazy)
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits; the thread must live on
+        except BaseException as error:
             if len(group) == 1 and not lazy:
                 group[0].error = error
                 return
@@ -191,7 +203,7 @@ class Writer:
     def _write_lazy_alone(self, lazy: list[tuple[bytes, Make]]) -> None:
         try:
             self._transact([], lazy)
-        except BaseException:  # noqa: BLE001 - nobody waits for these; they go along with the next commit
+        except BaseException:
             for key, make in lazy:
                 self._lazy.setdefault(key, make)
 

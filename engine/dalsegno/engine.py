@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from datetime import datetime
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -18,16 +17,17 @@ from dalsegno._code import RunCode
 from dalsegno._codebase import Codebase
 from dalsegno._ledger import Ledger, Query
 from dalsegno._loops import Home
+from dalsegno._isolated import spawn
 from dalsegno._runner import LiveAction, LiveRun, Outcome
 from dalsegno._start import Start, first
 from dalsegno.config import find_config
-from dalsegno.errors import EngineClosedError, InputError, UsageError
+from dalsegno.errors import EngineClosedError, UsageError
+from dalsegno.interface import Source
 from dalsegno.models import Phase, RunRecord
-from dalsegno.names import made_up
 from dalsegno.observers import Observer, notify
 from dalsegno.run import Run
-from dalsegno.settings import RunSettings
-from dalsegno.task import AsyncTask, SyncTask, Task
+from dalsegno.settings import Durability, RunSettings
+from dalsegno.task import Task
 from dalsegno_storage import Store, open_store
 
 __all__ = ["Engine"]
@@ -54,7 +54,7 @@ class Engine:
         *,
         project: str | None = None,
         domain: str | None = None,
-        durability: str = "full",
+        durability: Durability = "full",
         observers: Iterable[Observer] = (),
     ) -> None:
         config = find_config(store=store if isinstance(store, (str, Path)) else None)
@@ -144,6 +144,25 @@ class Engine:
         )
         self._tasks.start_soon(self._drive, live, action)
         return Run(self, record)
+
+    async def start_elsewhere(
+        self,
+        settings: RunSettings,
+        run_name: str,
+        action_name: str,
+        changed: Mapping[str, Any],
+        source: Source | Mapping[str, Source],
+    ) -> Run[Any]:
+        """Start a rerun in a process of its own, which the engine waits for when it is closed."""
+        if self._given is not None:
+            raise UsageError(
+                "isolation='process' needs an engine that was given the path or URL of its store"
+            )
+        process, (project, domain, name) = await spawn(
+            self._place, self._settings, settings, run_name, action_name, changed, source
+        )
+        self._tasks.start_soon(process.wait)
+        return self.get_run(name, project=project, domain=domain)
 
     async def _drive(self, live: LiveRun, root: LiveAction) -> None:
         """Execute a run to its end."""
@@ -291,14 +310,26 @@ class RunContext:
         are not given are those of the source run. Raises RunNotFoundError, ActionNotFoundError, InputError,
         BundleLoadError, RunExistsError, all before anything is recorded.
         """
-        return await self._engine.start(
+        return await self.rerun_with(
+            run_name, action_name, {**(inputs or {}), **changed}, task_template=task_template
+        )
+
+    async def rerun_with(
+        self,
+        run_name: str,
+        action_name: str,
+        changed: Mapping[str, Any],
+        *,
+        task_template: Task[..., Any] | None = None,
+        source: Source | Mapping[str, Source] = "python",
+    ) -> Run[Any]:
+        """The same with the changed inputs as a mapping; `source` says whether they are Python values, text, or JSON."""
+        engine, settings = self._engine, self._settings
+        if settings.isolation == "process" and task_template is None:
+            return await engine.start_elsewhere(settings, run_name, action_name, changed, source)
+        return await engine.start(
             _rerun.again(
-                self._engine,
-                self._settings,
-                run_name,
-                action_name,
-                task_template=task_template,
-                changed={**(inputs or {}), **changed},
+                engine, settings, run_name, action_name, changed, task_template=task_template, source=source
             )
         )
 

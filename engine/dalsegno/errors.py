@@ -53,7 +53,6 @@ __all__ = [
     "RunExistsError",
     "RunNotDoneError",
     "RunNotFoundError",
-    "ActionNotFoundError",
     "StoreError",
     "SyncTaskCallInAsyncContextError",
     "TaskDefinitionError",

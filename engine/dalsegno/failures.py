@@ -37,7 +37,9 @@ def failure_of(error: BaseException) -> Failure:
         message = str(error)
     except Exception as broken:  # a class may have a __str__ that fails
         message = f"<{type(broken).__name__} while making the message>"
-    return Failure(f"{recorded_module_name(kind.__module__)}:{kind.__qualname__}", message, _text(error), state)
+    return Failure(
+        f"{recorded_module_name(kind.__module__)}:{kind.__qualname__}", message, _text(error), state
+    )
 
 
 def revive(failure: Failure, resolve: Callable[[str, str], Any]) -> BaseException:

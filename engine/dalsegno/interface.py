@@ -144,7 +144,7 @@ class Interface:
         """
         problems: list[InputProblem] = []
         known_values = self._known(values, {}, problems)
-        sources = {name: source for name in values} if isinstance(source, str) else source
+        sources = dict.fromkeys(values, source) if isinstance(source, str) else source
         return self._finish(known_values, sources, problems, partial=partial)
 
     def _bound(
@@ -225,8 +225,11 @@ class Interface:
         problems: list[InputProblem] = []
         made: list[object] = []
         for variable, item in zip(types.outputs, values, strict=True):
+            if variable.kind.holds(item):
+                made.append(item)
+                continue
             report = Report(variable.name)
-            made.append(variable.kind.take(item, "python", (), report))
+            made.append(variable.kind.convert(item, "python", (), report))
             problems += report.problems
         if problems:
             raise InputError(f"{self.name} (outputs)", problems)

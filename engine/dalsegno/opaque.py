@@ -62,7 +62,9 @@ class Image:
 
     __slots__ = ("calls",)
 
-    def __init__(self, calls: tuple[tuple[str, tuple[Any, ...], tuple[tuple[str, Any], ...]], ...] = ()) -> None:
+    def __init__(
+        self, calls: tuple[tuple[str, tuple[Any, ...], tuple[tuple[str, Any], ...]], ...] = ()
+    ) -> None:
         self.calls = calls
 
     def _then(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Image:

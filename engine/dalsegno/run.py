@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -212,7 +212,7 @@ class Run(_Recorded, Generic[T]):
         live = self._records.live(self._record.id)
         if live is not None:
             self._record = await wait_future(live)
-        while not self.done():
+        while not self.done():  # noqa: ASYNC110 - another process ends it, and it tells nobody
             await anyio.sleep(POLL)
 
     @blocking_method

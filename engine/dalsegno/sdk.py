@@ -8,12 +8,13 @@ from typing import Any, ParamSpec, TypeVar
 
 from dalsegno._blocking import block
 from dalsegno._default import default_engine, in_portal
+from dalsegno.bundle import CopyStyle
 from dalsegno.engine import RunContext
 from dalsegno.run import Run
-from dalsegno.settings import RunSettings
+from dalsegno.settings import Durability, Isolation, RunSettings
 from dalsegno.task import Task
 
-__all__ = ["Rerunner", "Runner", "rerun", "run", "with_runcontext"]
+__all__ = ["Runner", "rerun", "run", "with_runcontext"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -103,10 +104,10 @@ def with_runcontext(
     env_vars: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
     custom_context: Mapping[str, str] | None = None,
-    copy_style: str = "loaded_modules",
+    copy_style: CopyStyle = "loaded_modules",
     root_dir: str | Path | None = None,
-    durability: str | None = None,
-    isolation: str | None = None,
+    durability: Durability | None = None,
+    isolation: Isolation | None = None,
     strict_environment: bool = False,
 ) -> Runner:
     """`run` and `rerun` with settings for that run; `dalsegno.settings.RunSettings` says what each means."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
+from dalsegno.bundle import CopyStyle
 from dalsegno.errors import ConfigError, InvalidNameError
 from dalsegno.names import check_name, check_text
 
-__all__ = ["RunSettings"]
+__all__ = ["Durability", "Isolation", "RunSettings"]
 
-DURABILITIES = ("full", "relaxed")
-COPY_STYLES = ("loaded_modules", "all", "none")
-ISOLATIONS = (None, "private", "process")
+Durability = Literal["full", "relaxed"]
+Isolation = Literal["private", "process"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +34,10 @@ class RunSettings:
     env_vars: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     custom_context: Mapping[str, str] = field(default_factory=dict)
-    copy_style: str = "loaded_modules"
+    copy_style: CopyStyle = "loaded_modules"
     root_dir: str | Path | None = None
-    durability: str | None = None
-    isolation: str | None = None
+    durability: Durability | None = None
+    isolation: Isolation | None = None
     strict_environment: bool = False
 
     def __post_init__(self) -> None:
@@ -50,9 +51,9 @@ class RunSettings:
         for key in self.env_vars:
             if not key or "=" in key or "\0" in key:
                 raise InvalidNameError("environment variable", key, "it is empty or has '=' or a zero byte")
-        _check_choice("copy_style", self.copy_style, COPY_STYLES)
-        _check_choice("durability", self.durability, (None, *DURABILITIES))
-        _check_choice("isolation", self.isolation, ISOLATIONS)
+        _check_choice("copy_style", self.copy_style, get_args(CopyStyle))
+        _check_choice("durability", self.durability, (None, *get_args(Durability)))
+        _check_choice("isolation", self.isolation, (None, *get_args(Isolation)))
 
 
 def check_labels(labels: Mapping[str, str]) -> None:

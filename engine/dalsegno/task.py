@@ -8,7 +8,9 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
+
+from anyio import to_thread
 
 from dalsegno._context import current
 from dalsegno._loops import in_event_loop
@@ -114,6 +116,25 @@ class Task(Generic[P, R]):
         """The same task with exactly these settings, as a recorded template has them."""
         return type(self)(self.function, self.environment, self.interface, settings)
 
+    async def aio(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Await the task from async code; the body of a sync one runs in a worker thread."""
+        caller = current.get()
+        if caller is not None:
+            return cast(R, await caller.call_async(self, args, kwargs))
+        if self.is_async:
+            return cast(R, await self.function(*args, **kwargs))
+        return cast(R, await to_thread.run_sync(lambda: self.function(*args, **kwargs)))
+
+    def __reduce__(self) -> Any:
+        return type(self)._made_again, (self.function, self.environment, self.settings)
+
+    @classmethod
+    def _made_again(
+        cls, function: Callable[..., Any], environment: TaskEnvironment, settings: Mapping[str, Any]
+    ) -> Task[Any, Any]:
+        name = f"{environment.name}.{function.__name__}"
+        return cls(function, environment, Interface.of(function, name=name), settings)
+
     def __repr__(self) -> str:
         return f"<task {self.name}>"
 
@@ -129,15 +150,6 @@ class SyncTask(Task[P, R]):
             raise SyncTaskCallInAsyncContextError(self.function_name)
         return cast(R, caller.call(self, args, kwargs))
 
-    async def aio(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the task in a worker thread and await its result."""
-        caller = current.get()
-        if caller is None:
-            from anyio import to_thread
-
-            return cast(R, await to_thread.run_sync(lambda: self.function(*args, **kwargs)))
-        return cast(R, await caller.call_async(self, args, kwargs))
-
 
 class AsyncTask(Task[P, R]):
     """A task made from an async function: await it."""
@@ -147,10 +159,6 @@ class AsyncTask(Task[P, R]):
         if caller is None:
             return cast("Coroutine[Any, Any, R]", self.function(*args, **kwargs))
         return caller.call_async(self, args, kwargs)
-
-    def aio(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
-        """The same as calling it."""
-        return self(*args, **kwargs)
 
 
 def _retries(setting: Any) -> int:
@@ -200,13 +208,22 @@ class TaskEnvironment:
         file = frame.f_globals.get("__file__") if frame is not None else None
         self.folder = Path(file).parent if file else Path()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "tasks": {}}
+
     def clone_with(self, name: str, **changes: Any) -> TaskEnvironment:
         """Another environment with the same settings but for those given, and no tasks."""
-        keep = {key: getattr(self, key) for key in self.__dataclass_fields__ if key not in ("name", "tasks", "folder")}
+        keep = {
+            key: getattr(self, key)
+            for key in self.__dataclass_fields__
+            if key not in ("name", "tasks", "folder")
+        }
         return TaskEnvironment(name, **{**keep, **changes})
 
     @overload
-    def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+    def task(  # type: ignore[overload-overlap]  # a coroutine is an R too; the first match is meant
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncTask[P, R]: ...
 
     @overload
     def task(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...
@@ -255,7 +272,9 @@ class TaskEnvironment:
         if not inspect.isfunction(function):
             raise TaskDefinitionError(f"a task is made from a function, not from {function!r}")
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise TaskDefinitionError(f"{function.__qualname__} is a generator; a task returns its result whole")
+            raise TaskDefinitionError(
+                f"{function.__qualname__} is a generator; a task returns its result whole"
+            )
         given = {key: value for key, value in settings.items() if value is not None}
         name = f"{self.name}.{function.__name__}"
         interface = Interface.of(function, name=name)
@@ -265,17 +284,16 @@ class TaskEnvironment:
         return task
 
 
-class _Decorator:
-    """What `@env.task(...)` gives; exists for type checkers."""
+class _Decorator(Protocol):
+    """What `@env.task(...)` gives."""
 
     @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+    def __call__(  # type: ignore[overload-overlap]  # a coroutine is an R too; the first match is meant
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncTask[P, R]: ...
 
     @overload
     def __call__(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...
-
-    def __call__(self, function: Any, /) -> Any:
-        raise NotImplementedError
 
 
 _TASK_SETTINGS = frozenset(

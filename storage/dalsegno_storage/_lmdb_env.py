@@ -149,14 +149,15 @@ def _open(path: Path, marker: files.Marker, options: _Options) -> tuple[lmdb.Env
         env, read_only = _open_sized(path, options.map_size, read_only=True), True
     try:
         env.reader_check()
+        # Left to itself, `open_db` would wait for the lock of writers.
         with env.begin() as transaction:
-            found = transaction.get(files.ID)
-        if found != marker.id.encode():
-            raise StoreDamagedError(path, "data.mdb is not the one that belongs to store.json")
-        try:
-            return env, env.open_db(files.DATA, create=False), read_only
-        except lmdb.NotFoundError:
-            raise StoreDamagedError(path, "data.mdb has lost its table of contents") from None
+            if transaction.get(files.ID) != marker.id.encode():
+                raise StoreDamagedError(path, "data.mdb is not the one that belongs to store.json")
+            try:
+                data = env.open_db(files.DATA, transaction, create=False)
+            except lmdb.NotFoundError:
+                raise StoreDamagedError(path, "data.mdb has lost its table of contents") from None
+        return env, data, read_only
     except BaseException:
         env.close()
         raise

@@ -26,7 +26,7 @@ _DAMAGED = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb
 
 def translate(error: lmdb.Error | OSError, path: Path) -> StoreError:
     """What `error`, met while using the store at `path`, means to whoever uses the store."""
-    code = (error.errno or 0) if isinstance(error, OSError) else error.code
+    code = (error.errno or 0) if isinstance(error, OSError) else getattr(error, "code", 0)
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     if isinstance(error, lmdb.MapFullError | lmdb.TxnFullError):
         cure = "raise `map_size`, or the limit on address space (ulimit -v), or remove old runs"

@@ -5,9 +5,11 @@
     memory:                                            a store that nobody else sees and that is not kept
 
 Other schemes are looked up in the entry-point group `dalsegno.stores`: each entry is called as
-`factory(location, create=create)`, where `location` is what follows the scheme.
+`factory(location, create=create)`, where `location` is what follows the scheme, and with `read_only=True` if that
+is asked for and the factory takes it.
 """
 
+import inspect
 import re
 from collections.abc import Callable
 from importlib import import_module
@@ -30,16 +32,20 @@ _BUILT_IN = {
 }
 
 
-def open_store(place: str | Path, *, create: bool = True) -> Store:
+def open_store(place: str | Path, *, create: bool = True, read_only: bool = False) -> Store:
     """The store at `place`, a path or a URL; StoreNotFoundError for an unknown scheme, or for no store without `create`.
 
-    `~` is the home directory in a plain path, and %XX a character in a URL.
+    `~` is the home directory in a plain path, and %XX a character in a URL. With `read_only`, a backend that can opens
+    a store that this user may not change; others open it as ever.
     """
     url = _URL.fullmatch(place) if isinstance(place, str) else None
-    if url is None:
-        return _factory("lmdb", place)(str(Path(place).expanduser()), create=create)
-    scheme, location = url.groups()
-    return _factory(scheme, place)(unquote(location.removeprefix("//")), create=create)
+    scheme, location = ("lmdb", str(Path(place).expanduser())) if url is None else url.groups()
+    factory = _factory(scheme, place)
+    if url is not None:
+        location = unquote(location.removeprefix("//"))
+    if read_only and "read_only" in inspect.signature(factory).parameters:
+        return factory(location, create=create, read_only=True)
+    return factory(location, create=create)
 
 
 def _factory(scheme: str, place: str | Path) -> Callable[..., Store]:

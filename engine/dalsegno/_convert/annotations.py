@@ -14,7 +14,7 @@ import pathlib
 import types
 import typing
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import InitVar
 from enum import Enum
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -54,12 +54,12 @@ def scope_of(function: Callable[..., object]) -> dict[str, object]:
     return scope
 
 
-def resolve(raw: object, scope: Mapping[str, object]) -> object:
+def resolve(raw: object, scope: dict[str, object]) -> object:
     """The annotation with all text in it evaluated; NameError or AttributeError if a name is not there (yet)."""
     if isinstance(raw, type):
         return raw
     holder = types.SimpleNamespace(__annotations__={"value": raw})
-    return typing.get_type_hints(holder, globalns=dict(scope), include_extras=True)["value"]
+    return typing.get_type_hints(holder, globalns=scope, include_extras=True)["value"]
 
 
 def is_type(annotation: object) -> bool:
@@ -69,17 +69,36 @@ def is_type(annotation: object) -> bool:
     origin = get_origin(annotation)
     if origin is None:
         known = isinstance(annotation, type | TypeVar | typing.NewType | InitVar)
-        return known or annotation is None or annotation in _NOTHING_KNOWN or _is_alias(annotation)
+        return (
+            known
+            or annotation is None
+            or annotation in _NOTHING_KNOWN
+            or is_alias(annotation)
+            or _is_bare(annotation)
+        )
     if origin is Literal or origin is collections.abc.Callable:
         return True
     if origin is Annotated:
         return is_type(get_args(annotation)[0])
-    return all(part is ... or part == () or is_type(part) for part in get_args(annotation))
+    return all(part is ... or is_type(part) for part in get_args(annotation))
 
 
-def _is_alias(annotation: object) -> bool:
-    """A `type X = ...` statement's X, or a bare name of typing such as `List` or `LiteralString`."""
-    return type(annotation).__name__ == "TypeAliasType" or type(annotation).__module__ == "typing"
+def is_alias(annotation: object) -> bool:
+    """Whether it is the X of a `type X = ...` statement, or such an X with arguments."""
+    return type(get_origin(annotation) or annotation).__name__ == "TypeAliasType"
+
+
+def alias_value(annotation: Any) -> object:
+    """What an alias stands for, with its arguments filled in."""
+    alias = get_origin(annotation) or annotation
+    given = dict(zip(alias.__type_params__, get_args(annotation), strict=False))
+    wanted = getattr(alias.__value__, "__parameters__", ())
+    return alias.__value__[tuple(given.get(each, Any) for each in wanted)] if wanted else alias.__value__
+
+
+def _is_bare(annotation: object) -> bool:
+    """Whether it is a name of typing without arguments, such as `List` or `LiteralString`."""
+    return type(annotation).__module__ == "typing"
 
 
 def is_checked(annotation: object) -> bool:
@@ -147,6 +166,8 @@ def _literal_text(value: object) -> str:
 def _name_of(cls: object) -> str:
     module = getattr(cls, "__module__", "")
     name: str = getattr(cls, "__qualname__", None) or getattr(cls, "__name__", None) or str(cls)
+    if isinstance(cls, type) and issubclass(cls, pathlib.PurePath) and cls in _PLAIN:
+        return f"pathlib.{name}"  # some Python versions keep them in a private module
     return name if module in ("builtins", "", None) else f"{module}.{name}"
 
 
@@ -181,8 +202,6 @@ def from_text(text: str) -> object:
 
 
 _NAMED: dict[str, Any] = {_name_of(cls): cls for cls in _PLAIN} | {"Any": Any}
-# Paths live in pathlib._local or pathlib.types in some Python versions, wherever they were recorded.
-_NAMED |= {f"pathlib.{cls.__name__}": cls for cls in _PLAIN if issubclass(cls, pathlib.PurePath)}
 
 
 def _read(node: ast.expr) -> Any:

@@ -34,7 +34,7 @@ class Member(Kind):
             return self.cls[value]
         try:
             member = self.cls(value)
-        except Exception:  # noqa: BLE001  # `_missing_` is the user's code
+        except Exception:  # `_missing_` is the user's code
             return report.refuse(path, self.expected, shorten(value))
         if isinstance(value, bool) != isinstance(member.value, bool):
             return report.refuse(path, self.expected, shorten(value))

@@ -10,7 +10,7 @@ from enum import Enum
 from functools import cache, partial
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
-from dalsegno._convert.annotations import is_named_tuple, simplify
+from dalsegno._convert.annotations import alias_value, is_alias, is_named_tuple, simplify
 from dalsegno._convert.base import ANYTHING, Kind
 from dalsegno._convert.choices import Choice, Member
 from dalsegno._convert.containers import Either, Fixed, Many, Table
@@ -69,9 +69,8 @@ def kind_of(annotation: object) -> Kind:
     if table := _TABLES.get(origin):
         key, value = parts or (Any, Any)
         return table(kind_of(key), kind_of(value))
-    if type(annotation).__name__ == "TypeAliasType":
-        alias = cast(Any, annotation)
-        return Later(alias.__name__, cache(lambda: kind_of(alias.__value__)))
+    if is_alias(annotation):
+        return Later(cache(lambda: kind_of(alias_value(annotation))))
     return _class(origin, annotation) if isinstance(origin, type) else ANYTHING
 
 

@@ -152,7 +152,9 @@ class Either(Kind):
             text == "null" or (_STRING not in self.members and text.lower() == "none")
         ):
             return None
-        others = sorted((kind for kind in self.members if kind is not _NONE), key=lambda kind: kind is _STRING)
+        others = sorted(
+            (kind for kind in self.members if kind is not _NONE), key=lambda kind: kind is _STRING
+        )
         return self._try(others, text, "text", path, report)
 
     def _try(

@@ -79,7 +79,7 @@ class Model(Kind):
     def convert(self, value: object, source: Source, path: Path, report: Report) -> object:
         try:
             return self.adapter().validate_python(value, extra="forbid")
-        except Exception as error:  # noqa: BLE001  # validators are the user's code
+        except Exception as error:  # validators are the user's code
             problems = _details(error)
             kept = [detail for detail in problems if not self._is_welcome(detail)]
             if problems and not kept:
@@ -135,7 +135,7 @@ def validated(
     """The value as pydantic makes it, or `FAILED`."""
     try:
         return adapter.validate_python(value)
-    except Exception as error:  # noqa: BLE001  # validators are the user's code
+    except Exception as error:  # validators are the user's code
         return _refuse(_details(error), error, value, expected, path, report)
 
 

@@ -43,10 +43,10 @@ _LIMITS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
     "exclusiveMinimum": ("greater than {}", lambda value, limit: value > limit),
     "exclusiveMaximum": ("less than {}", lambda value, limit: value < limit),
     "multipleOf": ("a multiple of {}", lambda value, limit: value % limit == 0),
-    "minLength": ("at least {} characters", lambda value, limit: len(value) >= limit),
-    "maxLength": ("at most {} characters", lambda value, limit: len(value) <= limit),
-    "minItems": ("at least {} items", lambda value, limit: len(value) >= limit),
-    "maxItems": ("at most {} items", lambda value, limit: len(value) <= limit),
+    "minLength": ("of at least {} characters", lambda value, limit: len(value) >= limit),
+    "maxLength": ("of at most {} characters", lambda value, limit: len(value) <= limit),
+    "minItems": ("of at least {} items", lambda value, limit: len(value) >= limit),
+    "maxItems": ("of at most {} items", lambda value, limit: len(value) <= limit),
     "pattern": ("matching {}", lambda value, limit: re.search(limit, value) is not None),
 }
 
@@ -70,7 +70,7 @@ class _Reader:
 
     def _base(self, schema: Schema) -> Kind:
         if "$ref" in schema:
-            return Later(_name(schema), cache(lambda: self.read(self.defs.get(_name(schema), {}))))
+            return Later(cache(lambda: self.read(self.defs.get(_name(schema), {}))))
         if "const" in schema or "enum" in schema:
             return Choice(tuple(schema.get("enum", [schema.get("const")])))
         if alternatives := schema.get("anyOf") or schema.get("oneOf"):

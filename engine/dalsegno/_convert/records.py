@@ -84,7 +84,7 @@ class Record(Kind):
             return FAILED
         try:
             return self.build(**built)
-        except Exception as error:  # noqa: BLE001  # the class is the user's code
+        except Exception as error:  # the class is the user's code
             return report.refuse(path, f"values that {self.name} accepts", f"{type(error).__name__}: {error}")
 
 
@@ -161,7 +161,7 @@ class Instance(Kind):
             return report.refuse(path, self.expected, shorten(value))
         try:
             return make(str(value))
-        except Exception as error:  # noqa: BLE001  # the class is the user's code
+        except Exception as error:  # the class is the user's code
             return report.refuse(path, self.expected, f"{shorten(value)}: {error}")
 
     def text(self, text: str, path: Path, report: Report) -> object:
@@ -172,12 +172,15 @@ class Instance(Kind):
 class Later(Kind):
     """A kind that is compiled when first used, because it contains itself."""
 
-    name: str
     compile: Callable[[], Kind]
 
     @property
     def expected(self) -> str:
-        return f"a {self.name}"
+        return self.compile().expected
+
+    @property
+    def file(self) -> FileUse:
+        return self.compile().file
 
     def holds(self, value: object) -> bool:
         return self.compile().holds(value)

@@ -13,15 +13,16 @@ import linecache
 import os
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.machinery import ModuleSpec
 from importlib.util import decode_source
 from os.path import abspath, dirname
 from pathlib import Path
-from threading import RLock
+from threading import RLock, local
 from types import CodeType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dalsegno.bundle._imports import absolute_names, scan
 from dalsegno.bundle._modules import importable, is_ours
@@ -32,6 +33,8 @@ from dalsegno.bundle.model import Bundle, ReadBlob
 from dalsegno.bundle.pickles import unpickle_function
 
 if TYPE_CHECKING:
+    from importlib.abc import Loader  # which takes some milliseconds to import
+
     from dalsegno.bundle._resources import BundleResources
 
 recorded_names: dict[str, str] = {}
@@ -39,6 +42,15 @@ recorded_names: dict[str, str] = {}
 
 _spaces: dict[str, "Space"] = {}
 _lock = RLock()
+
+
+class _Asking(local):
+    """Which space an import of this thread is made for."""
+
+    space: "Space | None" = None
+
+
+_asking = _Asking()
 
 
 class Space:
@@ -56,6 +68,7 @@ class Space:
         self._data = {file.path: read_blob(file.blob) for file in bundle.files if file.path not in self.texts}
         self._place = str(self.folder) if self._data else self.label
         self._admitted: set[str] = set()
+        self._checked_path = list(sys.path)
         self._shims: dict[str, Shim] = {}
 
     @cached_property
@@ -71,6 +84,10 @@ class Space:
             write_files(self.bundle, blobs.__getitem__, folder)
             return Path(folder)
 
+    def behind_prefix(self) -> "Space":
+        """The same code with a prefix."""
+        return Space(self.bundle, self.content, private=True)
+
     def content(self, blob: bytes) -> bytes:
         """The bytes of the file or pickle with this digest."""
         content = {**self.texts, **self._data}
@@ -80,7 +97,29 @@ class Space:
 
     def module(self, name: str) -> ModuleType:
         """The module with this recorded name, imported now if need be."""
-        return importlib.import_module(self.actual(name))
+        with self._asking(), self._own_words():
+            return importlib.import_module(self.actual(name))
+
+    def holds(self) -> bool:
+        """Whether its names still mean this space: always with a prefix, else as long as nobody else provides them."""
+        if self.prefix:
+            return True
+        loaders = [getattr(sys.modules[top], "__loader__", None) for top in self.tops if top in sys.modules]
+        if not all(isinstance(loader, ModuleLoader) and loader.space is self for loader in loaders):
+            return False
+        if self._checked_path != sys.path:
+            if any(importable(top) for top in self.tops if top not in sys.modules):
+                return False
+            self._checked_path = list(sys.path)
+        return True
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        before, _asking.space = _asking.space, self
+        try:
+            yield
+        finally:
+            _asking.space = before
 
     def unpickle(self, data: bytes) -> Callable[..., object]:
         """The function that was pickled by value."""
@@ -112,6 +151,8 @@ class Space:
 
     def actual(self, name: str) -> str:
         """The name in `sys.modules`; ModuleNotFoundError when it is neither the bundle's nor the environment's."""
+        if self.prefix and f"{name}.".startswith(f"{self.prefix}."):
+            return name
         if not self.owns(name):
             self._admit(name)
             return name
@@ -131,13 +172,23 @@ class Space:
         path = self.modules[name]
         package = path is None or path.endswith("/__init__.py")
         place = None if path is None else f"{self._place}/{path}"
-        spec = ModuleSpec(fullname, ModuleLoader(self, path), origin=place, is_package=package)
+        spec = ModuleSpec(
+            fullname, cast("Loader", ModuleLoader(self, path)), origin=place, is_package=package
+        )
         spec.has_location = path is not None
         if spec.submodule_search_locations is not None:
             spec.submodule_search_locations.append(f"{self.label}/{name.replace('.', '/')}")
         if self.prefix:
             recorded_names[fullname] = name
         return spec
+
+    def is_meant(self, name: str) -> bool:
+        """Whether an import of one of the names themselves is for the bundle and not for somebody's own package."""
+        top, _, below = name.partition(".")
+        if not below:
+            return _asking.space is self
+        loader = getattr(sys.modules.get(top), "__loader__", None)
+        return isinstance(loader, ModuleLoader) and loader.space is self
 
     def children(self, folder: str) -> list[tuple[str, bool]]:
         """The modules right below a package's folder, and whether each is a package itself."""
@@ -149,6 +200,19 @@ class Space:
                 found.append((tail, path.endswith("/__init__.py")))
         return sorted(found)
 
+    @contextmanager
+    def _own_words(self) -> Iterator[None]:
+        """Say what is missing by the name that recorded code has for it."""
+        try:
+            yield
+        except ModuleNotFoundError as error:
+            if not self.prefix or not error.name or not error.name.startswith(f"{self.prefix}."):
+                raise
+            missing = self.recorded(error.name)
+            raise ModuleNotFoundError(
+                f"No module named {missing!r} in bundle {self.bundle.short}", name=missing
+            ) from None
+
     def _import(
         self,
         name: str,
@@ -158,19 +222,16 @@ class Space:
         level: int = 0,
     ) -> ModuleType:
         """`__import__` for the code in the bundle."""
-        try:
+        with self._own_words():
             if level:
                 self._check_level(level, globals or {})
                 return builtins.__import__(name, globals, locals, fromlist, level)
             actual = self.actual(name)
-            module = builtins.__import__(actual, globals, locals, fromlist, 0)
-        except ModuleNotFoundError as error:
-            if self.prefix and error.name and error.name.startswith(f"{self.prefix}."):
-                missing = self.recorded(error.name)
-                raise ModuleNotFoundError(
-                    f"No module named {missing!r} in bundle {self.bundle.short}", name=missing
-                ) from None
-            raise
+            if actual == name and not self.owns(name):
+                module = builtins.__import__(name, globals, locals, fromlist, 0)
+            else:
+                with self._asking():
+                    module = builtins.__import__(actual, globals, locals, fromlist, 0)
         if not fromlist and actual != name:
             return sys.modules[f"{self.prefix}.{name.partition('.')[0]}"]
         if is_shimmed(module.__name__):
@@ -192,19 +253,19 @@ class Space:
         spec = importable(top) if module is None else None
         if module is not None:
             places = [getattr(module, "__file__", None), *(getattr(module, "__path__", None) or ())]
-            foreign = is_ours(getattr(module, "__loader__", None))
+            other = is_ours(getattr(module, "__loader__", None))
         else:
             places = [spec.origin if spec.has_location else None] if spec else []
             places += spec.submodule_search_locations or () if spec else ()
-            foreign = False
+            other = False
         folders = [abspath(place) for place in places if place]
         own = bool(folders) and all(
             is_user_folder(dirname(place)) and is_user_folder(place) for place in folders
         )
-        if foreign or own:
+        if other or own:
             raise ModuleNotFoundError(
                 f"No module named {name!r} in bundle {self.bundle.short}: it was not recorded, and"
-                f" {folders[0]} is the caller's, not an installed package",
+                f" {folders[0] if own else 'what is loaded'} is not an installed package",
                 name=name,
             )
         self._admitted.add(top)
@@ -261,7 +322,7 @@ class ModuleLoader:
         code = self.get_code(module.__name__)
         if code is not None:
             linecache.lazycache(code.co_filename, namespace)
-            exec(code, namespace)  # noqa: S102 - running recorded code is what a loader is for
+            exec(code, namespace)
 
 
 class BundleFinder:
@@ -272,7 +333,9 @@ class BundleFinder:
     ) -> ModuleSpec | None:
         """The spec of a module that is in a space."""
         space = _spaces.get(fullname.partition(".")[0])
-        return None if space is None else space.spec(fullname)
+        if space is None or not (space.prefix or space.is_meant(fullname)):
+            return None
+        return space.spec(fullname)
 
 
 class FolderLister:

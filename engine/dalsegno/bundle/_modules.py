@@ -14,7 +14,9 @@ import and the first look, is found through the bytecode cache alone.
 
 # ruff: noqa: PTH100, PTH116, PTH118, PTH120 - strings: Paths would double the cost
 
+import marshal
 import os
+import struct
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -22,6 +24,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import MAGIC_NUMBER
 from inspect import unwrap
 from os.path import abspath, dirname, join, realpath
 from pathlib import Path
@@ -251,24 +254,27 @@ def _was_loaded_from(module: ModuleType, spec: ModuleSpec | None, file: str, tex
         return True
     if type(getattr(module, "__loader__", None)) is not SourceFileLoader:
         return True
-    made_from = _bytecode_made_from(spec)
-    if made_from and made_from != (int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF):
+    cached = _bytecode(spec)
+    if cached and cached[:8] != struct.pack(
+        "<II", int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF
+    ):
         return False
     try:
-        defined = set(_codes(compile(text, file, "exec", dont_inherit=True)))
-    except (SyntaxError, ValueError):
+        code = marshal.loads(cached[8:]) if cached else compile(text, file, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, EOFError, TypeError):
         return False
-    return all(code in defined for code in _live_codes(module, file))
+    defined = set(_codes(code))
+    return all(live in defined for live in _live_codes(module, file))
 
 
-def _bytecode_made_from(spec: ModuleSpec | None) -> tuple[int, int] | None:
-    """The mtime in seconds and the size of the source that the bytecode cache of a module was made from."""
+def _bytecode(spec: ModuleSpec | None) -> bytes | None:
+    """The bytecode cache of a module from its source's mtime and size on, None when nothing is to be learnt from it."""
     if spec is None or spec.cached is None or sys.dont_write_bytecode:
         return None
-    with suppress(OSError), Path(spec.cached).open("rb") as cached:
-        header = cached.read(16)
-        if len(header) == 16 and header[4:8] == bytes(4):
-            return int.from_bytes(header[8:12], "little"), int.from_bytes(header[12:16], "little")
+    with suppress(OSError):
+        cached = Path(spec.cached).read_bytes()
+        if cached[:4] == MAGIC_NUMBER and cached[4:8] == bytes(4):
+            return cached[8:]
     return None
 
 

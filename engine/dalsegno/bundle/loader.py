@@ -5,9 +5,9 @@ There are three ways, tried in this order.
 - **live**: what this process has loaded, or would load, for every file of the bundle is the recorded text. Then
   its own modules are used. This is checked again whenever the bundle is asked for.
 - **real**: no top-level name of the bundle is loaded, and no importer of this process knows one. Then the modules
-  appear in `sys.modules` under their own names. Somebody who adds a folder with the same names to `sys.path`
-  *afterwards* gets the recorded modules when he imports those names, until `unload`; when the folder was on
-  the path before, the third way is taken.
+  appear in `sys.modules` under their own names, from the moment when the bundle is first used. When the names
+  come to mean something else before that moment, the third way is taken after all; somebody who adds a folder
+  with the same names to `sys.path` after it and imports them gets the recorded modules, until `unload`.
 - **private**: module `pkg.mod` appears as `_dalsegno_<12 digits of the digest>.pkg.mod`, so any number of
   versions live side by side. `__module__`, `__name__` and logger names carry the prefix, which
   `recorded_module_name` takes off. Code that spells its own name in a string for somebody else
@@ -59,7 +59,7 @@ class LoadedBundle:
         cause, whatever went wrong while the module ran.
         """
         try:
-            return self._code.module(name)
+            return self._usable().module(name)
         except (Exception, SystemExit) as error:
             raise BundleLoadError(name, f"{type(error).__name__}: {error}") from error
 
@@ -83,11 +83,20 @@ class LoadedBundle:
     def unpickle(self, data: bytes, name: str = "<function>") -> Callable[..., object]:
         """What `pickle_function` gave, with the modules of this bundle; `name` is for the error."""
         try:
-            return self._code.unpickle(data)
+            return self._usable().unpickle(data)
         except BundleLoadError:
             raise
         except Exception as error:
             raise BundleLoadError(name, f"{type(error).__name__}: {error}") from error
+
+    def _usable(self) -> Live | Space:
+        """The code, behind a prefix from now on if its own names have come to mean something else."""
+        if self.how == "real" and isinstance(self._code, Space) and not self._code.holds():
+            with _lock:
+                close_space(self._code)
+                self._code, self.how = self._code.behind_prefix(), "private"
+                open_space(self._code)
+        return self._code
 
 
 def load(bundle: Bundle, read_blob: ReadBlob, *, isolation: Literal["private"] | None = None) -> LoadedBundle:

@@ -1,5 +1,6 @@
 """Types that need no import: tuples, sets, long integers, ranges, classes and functions by name."""
 
+import math
 import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ def _write_bytearray(writer: "Writer", value: bytearray) -> tuple[Tag, Payload]:
 
 
 def _write_complex(writer: "Writer", value: complex) -> tuple[Tag, Payload]:
-    parts = (part if part == part else _NAN for part in (value.real, value.imag))
+    parts = (_NAN if math.isnan(part) else part for part in (value.real, value.imag))
     return Tag.COMPLEX, struct.pack(">dd", *parts)
 
 

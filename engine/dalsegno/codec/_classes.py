@@ -77,7 +77,7 @@ def _base_of(kind: type) -> type | None:
 _BY_DEPTH = sorted(_EXACT, key=lambda base: len(base.__mro__))
 
 
-def _allocates(base: type, kind: type) -> bool:
+def _allocates(base: Any, kind: type) -> bool:
     """Whether `base` can make an empty object of `kind`, which it refuses for classes written in C."""
     try:
         base.__new__(kind)
@@ -101,7 +101,8 @@ def _read_enum(reader: "Reader", data: Buffer) -> enum.Enum:
     module, name, member = reader.fields(data, 3)
     kind = _class(reader, module, name, lambda found: issubclass(found, enum.Enum), "an enum")
     if type(member) is int and issubclass(kind, enum.Flag):
-        return kind(member)
+        combined: enum.Enum = kind(member)
+        return combined
     if member not in kind._member_map_:
         raise DecodeError(
             f"the enum {module}.{name} has no member {member!r}; it has {', '.join(kind._member_map_)}"
@@ -142,7 +143,7 @@ def _write_subclass(writer: "Writer", value: Any, *, exact: Callable[[Any], Any]
 
 def _read_subclass(reader: "Reader", data: Buffer) -> Any:
     module, name, content, state = reader.fields(data, 4)
-    base = type(content)
+    base: Any = type(content)
     kind = _class(reader, module, name, lambda found: _base_of(found) is base, f"a kind of {base.__name__}")
     if issubclass(kind, enum.Enum):
         raise DecodeError(f"{module}.{name} is an enum now and was none when recorded")
@@ -155,7 +156,7 @@ def _read_subclass(reader: "Reader", data: Buffer) -> Any:
     return value
 
 
-def _fill(value: Any, base: type, content: Any) -> None:
+def _fill(value: Any, base: Any, content: Any) -> None:
     if base is deque:
         deque.__init__(value, content, content.maxlen)
     elif base is OrderedDict:

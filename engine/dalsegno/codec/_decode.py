@@ -16,6 +16,7 @@ from dalsegno.errors import DecodeError
 from . import _families
 from ._format import MAX_DEPTH, Buffer, Tag, split_ext
 from ._reference import Resolve, default_resolve
+from ._spans import LARGE, children
 
 __all__ = ["ReadBlob", "Reader", "decode"]
 
@@ -37,8 +38,7 @@ def decode(
     """
     reader = Reader(resolve, read_blob, allow_opaque)
     try:
-        split = split_ext(data)
-        return reader.unpack(data) if split is None else reader.read(*split)
+        return reader.value(data)
     except DecodeError:
         raise
     except RecursionError as error:
@@ -58,8 +58,19 @@ class Reader:
         self.allow_opaque = allow_opaque
         self._depth = 0
 
+    def value(self, data: Buffer) -> Any:
+        """The one encoded value that `data` is; an extension is read where it lies."""
+        split = split_ext(data)
+        return self.unpack(data) if split is None else self.read(*split)
+
     def unpack(self, data: Buffer) -> Any:
-        """The one encoded value that `data` is."""
+        """The same, for what is no extension."""
+        if len(data) >= LARGE:
+            found = children(memoryview(data))
+            if found is not None:
+                is_map, spans = found
+                members = [self.value(span) for span in spans]
+                return dict(zip(members[::2], members[1::2], strict=True)) if is_map else members
         return unpackb(data, ext_hook=self.read, strict_map_key=False, unicode_errors="surrogatepass")
 
     def fields(self, data: Buffer, count: int | None = None) -> list[Any]:

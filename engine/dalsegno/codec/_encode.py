@@ -1,5 +1,6 @@
 """From values to bytes."""
 
+import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
 
@@ -25,7 +26,7 @@ from ._reference import identity, reference
 __all__ = ["BlobSource", "Encoded", "Unencodable", "Writer", "encode", "encode_map"]
 
 _SCALARS = frozenset((type(None), bool, int, float, str, bytes))
-_NAN = float("nan")
+_NAN = b"\xcb\x7f\xf8" + bytes(6)
 _BIG = 65536
 """From this size on, bytes are not passed through the packer, which would copy them twice."""
 
@@ -71,7 +72,12 @@ def encode(value: Any, *, module_name: ModuleName = identity) -> Encoded:
     thing is that cannot be recorded.
     """
     kind = type(value)
-    if kind in _SCALARS and (kind is not bytes or len(value) < _BIG):
+    if kind is list or kind is dict:
+        pack = _packed_list if kind is list else _packed
+        flat = pack(Packer(strict_types=True, buf_size=512), value)
+        if flat is not None:
+            return Encoded(flat)
+    elif kind in _SCALARS and (kind is not bytes or len(value) < _BIG):
         return Encoded(_pack(Packer(strict_types=True, buf_size=512), value))
     writer = Writer(module_name)
     try:
@@ -95,15 +101,16 @@ def encode_map(items: Iterable[tuple[str, Any]], *, module_name: ModuleName = id
 
 def _pack(packer: Packer, value: Any) -> bytes:
     """Pack what holds exact scalars only."""
-    if value != value:  # only NaN
-        value = _NAN
+    if type(value) is float and math.isnan(value):
+        return _NAN
     try:
-        return packer.pack(value)
+        packed: bytes = packer.pack(value)
     except OverflowError:
         size = (value.bit_length() + 8) // 8
-        return ext_head(Tag.BIG_INT, size) + value.to_bytes(size, "big", signed=True)
+        return ext_head(Tag.BIG_INT, size) + bytes(value.to_bytes(size, "big", signed=True))
     except UnicodeEncodeError:
-        return Packer(strict_types=True, unicode_errors="surrogatepass").pack(value)
+        packed = Packer(strict_types=True, unicode_errors="surrogatepass").pack(value)
+    return packed
 
 
 class Writer:
@@ -170,12 +177,7 @@ class Writer:
             raise
 
     def _write_list(self, value: list[Any]) -> None:
-        if value and type(value[0]) is float:
-            packed = self._packed_floats(value)
-            if packed is not None:
-                self.parts.append(packed)
-                return
-        packed = self._packed_flat(value, set(map(type, value)))
+        packed = _packed_list(self._packer, value)
         if packed is not None:
             self.parts.append(packed)
             return
@@ -188,9 +190,7 @@ class Writer:
                 raise
 
     def _write_dict(self, value: dict[Any, Any]) -> None:
-        kinds = set(map(type, value))
-        kinds.update(map(type, value.values()))
-        packed = self._packed_flat(value, kinds)
+        packed = _packed(self._packer, value)
         if packed is not None:
             self.parts.append(packed)
             return
@@ -202,36 +202,6 @@ class Writer:
             except Unencodable as error:
                 error.path = f"[{key!r:.80}]{error.path}"
                 raise
-
-    def _packed_floats(self, value: list[Any]) -> bytes | None:
-        """A list of floats takes nine bytes a member, each starting with the same byte; nothing else does."""
-        try:
-            packed = self._packer.pack(value)
-        except (TypeError, ValueError, OverflowError):
-            return None
-        count = len(value)
-        start = len(array_head(count))
-        if len(packed) != start + 9 * count or packed[start::9] != b"\xcb" * count:
-            return None
-        high = packed[start + 1 :: 9]
-        # Where there could be a NaN, the slower way looks closer.
-        return None if b"\x7f" in high or b"\xff" in high else packed
-
-    def _packed_flat(self, value: list[Any] | dict[Any, Any], kinds: set[type]) -> bytes | None:
-        """The container packed in one go when its members are small exact scalars."""
-        if not kinds <= _SCALARS:
-            return None
-        if bytes in kinds and any(
-            type(member) is bytes and len(member) >= _BIG for member in _members(value)
-        ):
-            return None
-        try:
-            packed = self._packer.pack(value)
-        except (OverflowError, UnicodeEncodeError):
-            return None
-        if float in kinds and (b"\xcb\x7f" in packed or b"\xcb\xff" in packed):
-            return None
-        return packed
 
     def _write_tagged(self, value: Any, kind: type) -> None:
         write = _families.writer_of(kind)
@@ -277,3 +247,45 @@ def _as_attribute(path: str) -> str:
     path = path.partition("]")[2]
     name, _, rest = path.removeprefix("['").partition("']")
     return f".{name}{rest}" if path.startswith("['") else path
+
+
+def _packed(packer: Packer, value: list[Any] | dict[Any, Any]) -> bytes | None:
+    """The container packed in one go when its members are small exact scalars."""
+    kinds = set(map(type, value))
+    if isinstance(value, dict):
+        kinds.update(map(type, value.values()))
+    if not kinds <= _SCALARS:
+        return None
+    if bytes in kinds and any(type(member) is bytes and len(member) >= _BIG for member in _members(value)):
+        return None
+    try:
+        packed: bytes = packer.pack(value)
+    except (OverflowError, UnicodeEncodeError):
+        return None
+    if float in kinds and (b"\xcb\x7f" in packed or b"\xcb\xff" in packed):
+        return None
+    return packed
+
+
+def _packed_list(packer: Packer, value: list[Any]) -> bytes | None:
+    """The same for a list, with a shorter way for one of floats."""
+    if value and type(value[0]) is float:
+        packed = _packed_floats(packer, value)
+        if packed is not None:
+            return packed
+    return _packed(packer, value)
+
+
+def _packed_floats(packer: Packer, value: list[Any]) -> bytes | None:
+    """A list of floats takes nine bytes a member, each starting with the same byte; nothing else does."""
+    try:
+        packed: bytes = packer.pack(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    count = len(value)
+    start = len(array_head(count))
+    if len(packed) != start + 9 * count or packed[start::9] != b"\xcb" * count:
+        return None
+    high = packed[start + 1 :: 9]
+    # Where there could be a NaN, the slower way looks closer.
+    return None if b"\x7f" in high or b"\xff" in high else packed

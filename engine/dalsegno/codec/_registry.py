@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -87,6 +86,9 @@ def _read_custom(reader: "Reader", data: Buffer) -> Any:
 
 
 def _load() -> None:
+    # Slow to import, and hardly ever needed.
+    from importlib.metadata import entry_points
+
     global _loaded
     with _lock:
         if _loaded:

@@ -41,7 +41,9 @@ def _read_datetime(reader: "Reader", data: Buffer) -> "datetime":
     from datetime import datetime
 
     *parts, fold, zone = reader.fields(data, 9)
-    return datetime(*parts, tzinfo=zone, fold=fold)
+    year, month, day, *clock = parts
+    hour, minute, second, micro = clock
+    return datetime(year, month, day, hour, minute, second, micro, zone, fold=fold)
 
 
 def _write_date(writer: "Writer", value: "date") -> tuple[Tag, Payload]:
@@ -62,7 +64,8 @@ def _read_time(reader: "Reader", data: Buffer) -> "time":
     from datetime import time
 
     *parts, fold, zone = reader.fields(data, 6)
-    return time(*parts, tzinfo=zone, fold=fold)
+    hour, minute, second, micro = parts
+    return time(hour, minute, second, micro, zone, fold=fold)
 
 
 def _write_timedelta(writer: "Writer", value: "timedelta") -> tuple[Tag, Payload]:
@@ -141,12 +144,12 @@ def _read_path(reader: "Reader", data: Buffer) -> "PurePath":
 
 
 def _write_pattern(writer: "Writer", value: "re.Pattern[Any]") -> tuple[Tag, Payload]:
-    return Tag.PATTERN, [value.pattern, value.flags & ~re.DEBUG]
+    return Tag.PATTERN, [value.pattern, value.flags & ~int(re.DEBUG)]
 
 
 def _read_pattern(reader: "Reader", data: Buffer) -> "re.Pattern[Any]":
     pattern, flags = reader.fields(data, 2)
-    return re.compile(pattern, flags & ~re.DEBUG)
+    return re.compile(pattern, flags & ~int(re.DEBUG))
 
 
 def _write_ordered_dict(writer: "Writer", value: "OrderedDict[Any, Any]") -> tuple[Tag, Payload]:

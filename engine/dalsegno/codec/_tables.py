@@ -120,7 +120,7 @@ def _has_objects(dtype: Any) -> bool:
         return _has_objects(dtype.inner)
     if isinstance(dtype, pl.Struct):
         return any(_has_objects(field.dtype) for field in dtype.fields)
-    return dtype == pl.Object
+    return bool(dtype == pl.Object)
 
 
 def _read_polars(reader: "Reader", data: Buffer) -> Any:

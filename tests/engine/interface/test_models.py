@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import pydantic
 import pytest
+
 from dalsegno._convert import FAILED, Report, Source, kind_of, take
 
 
@@ -89,18 +90,28 @@ def test_typed_json_becomes_a_model() -> None:
         (Cfg, {}, "x.rate: expected a value, got nothing"),
         (Cfg, {"rate": "a"}, "x.rate: expected a number, got 'a' (str)"),
         (Cfg, {"rate": 1, "rat": 2}, "x.rat: expected a known name, got an unknown name"),
-        (Cfg, {"rate": -1}, "x.rate: expected a value that its validator accepts, got -1 (int): must not be negative"),
+        (
+            Cfg,
+            {"rate": -1},
+            "x.rate: expected a value that its validator accepts, got -1 (int): must not be negative",
+        ),
         (Cfg, {"rate": 1, "inner": {"width": "a"}}, "x.inner.width: expected an integer, got 'a' (str)"),
         (Cfg, {"rate": "a", "inner": {"width": 1, "more": 2}}, "x.rate: expected a number, got 'a' (str)"),
         (Cfg, 5, "x: expected dictionary or instance of Cfg, got 5 (int)"),
         (Checked, {"size": 0}, "x.size: expected greater than 0, got 0 (int)"),
-        (Holder, {"cfg": {}, "count": 0}, "x.cfg.rate: expected a value, got nothing; "
-         "x.count: expected greater than or equal to 1, got 0 (int)"),
+        (
+            Holder,
+            {"cfg": {}, "count": 0},
+            (
+                "x.cfg.rate: expected a value, got nothing; "
+                "x.count: expected greater than or equal to 1, got 0 (int)"
+            ),
+        ),
         (Annotated[int, pydantic.Field(gt=0)], "5", "x: expected an integer, got '5' (str)"),
         (Annotated[int, pydantic.Field(gt=0)], -5, "x: expected greater than 0, got -5 (int)"),
     ],
     ids=repr,
-)  # fmt: skip
+)
 def test_what_a_model_refuses(annotation: object, value: object, message: str) -> None:
     assert converted(annotation, value) == (FAILED, message)
 

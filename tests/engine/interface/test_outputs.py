@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import pytest
+
 from dalsegno.errors import InputError
 from dalsegno.interface import Interface
 
@@ -60,7 +61,9 @@ def repr_bytes(value: object) -> bytes:
         (awaited, ["o0"], 3, (3,)),
     ],
 )
-def test_outputs_round_trip(function: Any, names: list[str], value: object, outputs: tuple[object, ...]) -> None:
+def test_outputs_round_trip(
+    function: Any, names: list[str], value: object, outputs: tuple[object, ...]
+) -> None:
     for interface in both(function):
         assert [each.name for each in interface.outputs] == names
         assert interface.pack_outputs(value) == outputs
@@ -84,9 +87,17 @@ def test_outputs_are_made_right() -> None:
 @pytest.mark.parametrize(
     ("function", "value", "message"),
     [
-        (nothing, 5, "return value: expected None, since the task is annotated to return nothing, got 5 (int)"),
+        (
+            nothing,
+            5,
+            "return value: expected None, since the task is annotated to return nothing, got 5 (int)",
+        ),
         (single, "a", "o0: expected a number, got 'a' (str)"),
-        (pair, (1, "a", 2), "return value: expected a tuple of 2 values (o0, o1), got 3 values: (1, 'a', 2) (tuple)"),
+        (
+            pair,
+            (1, "a", 2),
+            "return value: expected a tuple of 2 values (o0, o1), got 3 values: (1, 'a', 2) (tuple)",
+        ),
         (pair, [1, "a"], "return value: expected a tuple of 2 values (o0, o1), got [1, 'a'] (list)"),
         (pair, ("a", 1), "o0: expected an integer, got 'a' (str)\n  o1: expected a string, got 1 (int)"),
         (named, ("a", None), "score: expected a number, got None"),

@@ -13,10 +13,11 @@ from typing import Annotated, Any, Literal
 import msgpack
 import pydantic
 import pytest
-from dalsegno.errors import InputError
-from dalsegno.interface import MISSING, Interface, Option, Source
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dalsegno.errors import InputError
+from dalsegno.interface import MISSING, Interface, Option, Source
 
 
 class Color(enum.Enum):
@@ -64,7 +65,8 @@ def everything(
     tree: Tree | None = None,
     tags: frozenset[str] = frozenset(),
     anything: Any = None,
-) -> tuple[Layer, int]: ...
+) -> tuple[Layer, int]:
+    raise NotImplementedError
 
 
 def encode(value: object) -> bytes:
@@ -156,7 +158,12 @@ def test_options(live: bool) -> None:
         (Literal["a", 1], "text", "1", 1),
         (Path | None, "text", "a", Path("a")),
         (Layer, "text", '{"width": 3, "day": "2024-02-29"}', {"width": 3, "day": dt.date(2024, 2, 29)}),
-        (Layer, "python", {"width": 3, "day": dt.date(2024, 2, 29)}, {"width": 3, "day": dt.date(2024, 2, 29)}),
+        (
+            Layer,
+            "python",
+            {"width": 3, "day": dt.date(2024, 2, 29)},
+            {"width": 3, "day": dt.date(2024, 2, 29)},
+        ),
         (Layer, "python", Layer(3), Layer(3)),
         (list[Layer], "python", [Layer(3), {"width": 4}], [Layer(3), {"width": 4}]),
         (list[Layer] | None, "text", "null", None),
@@ -177,7 +184,9 @@ def test_options(live: bool) -> None:
     ],
     ids=repr,
 )
-def test_a_record_alone_takes_values(annotation: object, source: Source, value: object, wanted: object) -> None:
+def test_a_record_alone_takes_values(
+    annotation: object, source: Source, value: object, wanted: object
+) -> None:
     made = recorded(annotation).convert({"x": value}, source=source)["x"]
     assert made == wanted
     assert type(made) is type(wanted)
@@ -187,23 +196,47 @@ def test_a_record_alone_takes_values(annotation: object, source: Source, value: 
     ("annotation", "source", "value", "message"),
     [
         (int, "text", "five", "x: expected an integer, got 'five'"),
-        (Layer, "json", {"wdith": 3}, "x.wdith: expected a field of Layer (width, day; did you mean width?), "
-         "got an unknown name; x.width: expected an integer, got nothing"),
-        (Layer, "json", {"width": "a", "day": "b"}, "x.width: expected an integer, got 'a' (str); "
-         "x.day: expected a date or null, got 'b' (str)"),
+        (
+            Layer,
+            "json",
+            {"wdith": 3},
+            (
+                "x.wdith: expected a field of Layer (width, day; did you mean width?), "
+                "got an unknown name; x.width: expected an integer, got nothing"
+            ),
+        ),
+        (
+            Layer,
+            "json",
+            {"width": "a", "day": "b"},
+            ("x.width: expected an integer, got 'a' (str); x.day: expected a date or null, got 'b' (str)"),
+        ),
         (Layer, "python", 5, "x: expected a dict of the fields of Layer, got 5 (int)"),
         (Color, "json", "green", "x: expected one of 'red', 'blue', got 'green' (str)"),
         (Tree, "json", {"name": "a", "kids": [{}]}, "x.kids.0.name: expected a string, got nothing"),
         (Point, "json", [], "x: expected a tuple of 2 values or a tuple of 1 value, got [] (list)"),
         (Open, "json", {"more": 1}, "x.width: expected an integer, got nothing"),
-        (Annotated[int, pydantic.Field(gt=2, le=5)], "text", "2", "x: expected an integer at most 5 "
-         "and greater than 2, got 2 (int)"),
-        (Annotated[str, pydantic.Field(pattern="^a")], "python", "b", "x: expected a string matching ^a, got 'b' (str)"),
-        (Annotated[list[Layer], pydantic.Field(min_length=1)], "json", [], "x: expected a list at least 1 items, "
-         "got [] (list)"),
+        (
+            Annotated[int, pydantic.Field(gt=2, le=5)],
+            "text",
+            "2",
+            ("x: expected an integer at most 5 and greater than 2, got 2 (int)"),
+        ),
+        (
+            Annotated[str, pydantic.Field(pattern="^a")],
+            "python",
+            "b",
+            "x: expected a string matching ^a, got 'b' (str)",
+        ),
+        (
+            Annotated[list[Layer], pydantic.Field(min_length=1)],
+            "json",
+            [],
+            ("x: expected a list of at least 1 items, got [] (list)"),
+        ),
     ],
     ids=repr,
-)  # fmt: skip
+)
 def test_a_record_alone_refuses(annotation: object, source: Source, value: object, message: str) -> None:
     with pytest.raises(InputError) as caught:
         recorded(annotation).convert({"x": value}, source=source)
@@ -240,3 +273,22 @@ def test_the_record_is_the_same_in_every_process() -> None:
         for seed in ("1", "2", "3")
     }
     assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text"),
+    [
+        (Path, "pathlib.Path"),
+        (dt.date | None, "datetime.date | None"),
+        (typing.Optional[typing.List[int]], "list[int] | None"),  # noqa: UP006, UP045  # old spellings
+        (typing.Callable[[int], str], "collections.abc.Callable"),
+        (dict[str, tuple[int, ...]], "dict[str, tuple[int, ...]]"),
+        (Literal["a", 1], "Literal['a', 1]"),
+        (Literal[Color.RED], f"Literal[{__name__}.Color.RED]"),
+        (Annotated[int, pydantic.Field(gt=1)], "Annotated[int, ...]"),
+        (type[Layer], f"type[{__name__}.Layer]"),
+    ],
+    ids=repr,
+)
+def test_the_text_of_types_is_the_same_in_every_version(annotation: object, text: str) -> None:
+    assert recorded(annotation).inputs[0].type_text == text

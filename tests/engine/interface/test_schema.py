@@ -13,9 +13,10 @@ from uuid import UUID
 import numpy as np
 import pydantic
 import pytest
-from dalsegno._schema import schema_of
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dalsegno._schema import schema_of
 
 
 class Color(enum.Enum):
@@ -89,10 +90,17 @@ SAME = [
     *(int, float, bool, str, bytes, complex, type(None), Any, list, dict, tuple, set, frozenset),
     *(dt.datetime, dt.date, dt.time, dt.timedelta, UUID, Path),
     *(list[int], list[list[str]], tuple[int, ...], tuple[int, str], tuple[()], set[int], frozenset[str]),
-    *(dict[str, int], dict[int, str], dict[str, Any], dict[str, list[float]], dict[dt.date, int], dict[UUID, int]),
+    *(
+        dict[str, int],
+        dict[int, str],
+        dict[str, Any],
+        dict[str, list[float]],
+        dict[dt.date, int],
+        dict[UUID, int],
+    ),
     *(int | None, int | str, list[int | None], typing.Optional[dict[str, int]]),  # noqa: UP045  # old spelling
     *(collections.abc.Sequence[int], collections.abc.Mapping[str, int]),
-    *(Literal["a"], Literal["a", "b"], Literal[1, 2], Literal["a", 1], Literal[True], Literal[None, "a"]),
+    *(Literal["a"], Literal["a", "b"], Literal[1, 2], Literal["a", 1], Literal[True], Literal[1, "a", False]),
     *(Color, Single, Level, list[Color], Color | None, Layer, list[Layer], Layer | None, Net, Layer | Net),
     *(Tree, list[Tree], Point, list[Point], Model, Branch, list[Branch]),
     *(Annotated[int, pydantic.Field(gt=0)], Annotated[str, "a word"], typing.NewType("Count", int)),
@@ -117,7 +125,10 @@ def test_what_nobody_can_describe_is_left_open() -> None:
 
 def test_typed_dicts() -> None:
     assert schema_of(Opts) == {
-        "properties": {"name": {"title": "Name", "type": "string"}, "size": {"title": "Size", "type": "integer"}},
+        "properties": {
+            "name": {"title": "Name", "type": "string"},
+            "size": {"title": "Size", "type": "integer"},
+        },
         "required": ["name"],
         "title": "Opts",
         "type": "object",

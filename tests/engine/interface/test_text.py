@@ -10,9 +10,10 @@ from typing import Any, Literal
 from uuid import UUID
 
 import pytest
-from dalsegno._convert import FAILED, Report, Source, kind_of, take
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dalsegno._convert import FAILED, Report, Source, kind_of, take
 
 
 class Color(enum.Enum):
@@ -80,7 +81,11 @@ TYPED: list[tuple[object, str, object]] = [
     (tuple[int, str], '[1, "a"]', (1, "a")),
     (dict[str, int], '{"1": 2}', {"1": 2}),
     (dict[int, bool], '{"1": true}', {1: True}),
-    (Cfg, '{"rate": 1, "day": "2024-02-29", "tags": ["a"]}', Cfg(1.0, dt.date(2024, 2, 29), frozenset(["a"]))),
+    (
+        Cfg,
+        '{"rate": 1, "day": "2024-02-29", "tags": ["a"]}',
+        Cfg(1.0, dt.date(2024, 2, 29), frozenset(["a"])),
+    ),
 ]
 
 MISTYPED: list[tuple[object, str, str]] = [

@@ -5,6 +5,7 @@ import collections.abc
 import dataclasses
 import datetime as dt
 import enum
+import sys
 import typing
 from decimal import Decimal
 from fractions import Fraction
@@ -15,9 +16,12 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 import pytest
-from dalsegno._convert import FAILED, Report, kind_of, take
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import TypeAliasType
+
+from dalsegno._convert import FAILED, Report, kind_of, take
+from dalsegno._schema import schema_of
 
 
 class Color(enum.Enum):
@@ -97,8 +101,9 @@ class Upload:
         return hash(self.path)
 
 
-Number = typing.NewType("Number", int)
 T = typing.TypeVar("T", bound=int)
+Pair = TypeAliasType("Pair", tuple[T, T], type_params=(T,))
+Number = typing.NewType("Number", int)
 DAY = dt.date(2024, 2, 29)
 MOMENT = dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC)
 ID = UUID(int=7)
@@ -162,6 +167,7 @@ KEPT: list[tuple[object, object]] = [
     (npt.NDArray[np.float64], np.zeros(2)),
     (Number, 3),
     (T, 3),
+    (Pair[str], ("a", "b")),
     (typing.Annotated[int, "how many"], 3),
     (Layer | dict[str, int], {"width": 1}),
     (Upload, Upload("a")),
@@ -209,12 +215,16 @@ REFUSED: list[tuple[object, object, str]] = [
     (int, None, "x: expected an integer, got None"),
     (float, "0.5", "x: expected a number, got '0.5' (str)"),
     (float, False, "x: expected a number, got False (bool)"),
-    (float, Decimal("1"), "x: expected a number, got Decimal('1') (Decimal)"),
+    (float, Decimal(1), "x: expected a number, got Decimal('1') (Decimal)"),
     (bool, 1, "x: expected true or false, got 1 (int)"),
     (str, 5, "x: expected a string, got 5 (int)"),
     (str, b"a", "x: expected a string, got b'a' (bytes)"),
     (bytes, "a", "x: expected bytes, got 'a' (str)"),
-    (dt.date, dt.datetime(2024, 2, 29), "x: expected a date, got datetime.datetime(2024, 2, 29, 0, 0) (datetime)"),
+    (
+        dt.date,
+        dt.datetime(2024, 2, 29),
+        "x: expected a date, got datetime.datetime(2024, 2, 29, 0, 0) (datetime)",
+    ),
     (dt.datetime, DAY, "x: expected a date and time, got datetime.date(2024, 2, 29) (date)"),
     (dt.datetime, "2024-02-29", "x: expected a date and time, got '2024-02-29' (str)"),
     (dt.timedelta, 3, "x: expected a duration, got 3 (int)"),
@@ -231,22 +241,47 @@ REFUSED: list[tuple[object, object, str]] = [
     (collections.abc.Sequence[str], "ab", "x: expected a sequence, got 'ab' (str)"),
     (set[int], [1], "x: expected a set, got [1] (list)"),
     (tuple[int, str], (1,), "x: expected a tuple of 2 values, got 1: (1,) (tuple)"),
-    (tuple[int, str], ("a", 1), "x.0: expected an integer, got 'a' (str); x.1: expected a string, got 1 (int)"),
+    (
+        tuple[int, str],
+        ("a", 1),
+        "x.0: expected an integer, got 'a' (str); x.1: expected a string, got 1 (int)",
+    ),
     (dict[str, int], {"a": "b"}, "x.a: expected an integer, got 'b' (str)"),
     (dict[int, int], {"1": 1}, "x.1: expected an integer, got '1' (str)"),
     (dict[str, int], [], "x: expected a dict, got [] (list)"),
-    (Layer, {"widht": 1}, "x.widht: expected a field of Layer (width, act; did you mean width?), got an unknown name; "
-     "x.width: expected an integer, got nothing"),
+    (
+        Layer,
+        {"widht": 1},
+        (
+            "x.widht: expected a field of Layer (width, act; did you mean width?), got an unknown name; "
+            "x.width: expected an integer, got nothing"
+        ),
+    ),
     (Layer, [1], "x: expected a Layer or a dict of its fields, got [1] (list)"),
     (Net, {"layers": [{"width": "a"}]}, "x.layers.0.width: expected an integer, got 'a' (str)"),
-    (Net, {"layers": [], "rate": -1}, "x: expected values that Net accepts, got ValueError: rate must not be negative"),
+    (
+        Net,
+        {"layers": [], "rate": -1},
+        "x: expected values that Net accepts, got ValueError: rate must not be negative",
+    ),
     (Point, (1, 2.0, 3), "x: expected at most 2 values for Point, got 3"),
-    (Opts, {"name": "a", "colour": 1}, "x.colour: expected a field of Opts (name, size), got an unknown name"),
+    (
+        Opts,
+        {"name": "a", "colour": 1},
+        "x.colour: expected a field of Opts (name, size), got an unknown name",
+    ),
     (Plain, 5, f"x: expected a {Plain.__module__}.Plain, got 5 (int)"),
     (npt.NDArray[np.float64], [1.0], "x: expected a numpy.ndarray, got [1.0] (list)"),
-    (Layer | Deep, {"width": 1}, "x: expected a Layer or a dict of its fields or a Deep or a dict of its fields, "
-     "and only one of them, got {'width': 1} (dict), which fits 2"),
-]  # fmt: skip
+    (Pair[str], ("a", 1), "x.1: expected a string, got 1 (int)"),
+    (
+        Layer | Deep,
+        {"width": 1},
+        (
+            "x: expected a Layer or a dict of its fields or a Deep or a dict of its fields, "
+            "and only one of them, got {'width': 1} (dict), which fits 2"
+        ),
+    ),
+]
 
 
 def converted(annotation: object, value: object) -> tuple[object, str]:
@@ -308,3 +343,24 @@ def test_numbers_keep_their_value(values: list[float]) -> None:
         assert all(type(value) is float for value in result)
     else:
         assert problems
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the `type` statement is not in this Python")
+def test_an_alias_may_contain_itself() -> None:
+    scope: dict[str, Any] = {}
+    exec("type Numbers = list[int | Numbers]", scope)  # no syntax of the oldest Python
+    value = [1, [2, []]]
+    assert converted(scope["Numbers"], value)[0] is value
+    assert converted(scope["Numbers"], [1, ["a"]]) == (
+        FAILED,
+        "x.1: expected an integer or a list, got ['a'] (list)",
+    )
+    assert schema_of(scope["Numbers"]) == {
+        "$defs": {
+            "Numbers": {
+                "items": {"anyOf": [{"type": "integer"}, {"$ref": "#/$defs/Numbers"}]},
+                "type": "array",
+            }
+        },
+        "$ref": "#/$defs/Numbers",
+    }

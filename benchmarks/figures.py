@@ -1,0 +1,146 @@
+"""The figures that the README quotes: `python -m benchmarks.figures`, from the repository's root.
+
+Each is a median of several rounds on this machine, in one process unless it says otherwise. Beside every figure that
+waits for the disk stands the ratio to a bare LMDB commit, measured in the same session, which a slower or busier
+disk changes much less than the figure itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import lmdb
+
+from dalsegno import Engine, TaskEnvironment
+
+ROOT = Path(__file__).parent.parent
+env = TaskEnvironment("figures")
+
+
+@env.task
+async def step(x: int) -> int:
+    return x + 1
+
+
+@env.task
+async def chain(n: int) -> int:
+    x = 0
+    for _ in range(n):
+        x = await step(x)
+    return x
+
+
+@env.task
+async def fan(n: int) -> int:
+    return sum(await asyncio.gather(*[step(i) for i in range(n)]))
+
+
+def bare_commit(folder: Path, rounds: int = 100) -> float:
+    """Seconds for one LMDB transaction with one put, on disk."""
+    with lmdb.open(str(folder), lib_version=0, map_size=1 << 24) as environment:
+        times = []
+        for number in range(rounds):
+            began = time.perf_counter()
+            with environment.begin(write=True) as transaction:
+                transaction.put(number.to_bytes(4, "big"), b"x" * 100)
+            times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+async def median(rounds: int, action: Callable[[], Awaitable[object]]) -> float:
+    """Seconds for one call of `action`."""
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        await action()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+async def engine_figures(folder: Path, floor: float) -> None:
+    for durability in ("full", "relaxed"):
+        async with Engine(folder / f"{durability}.store", durability=durability) as engine:
+
+            async def once(task: object, n: int, engine: Engine = engine) -> None:
+                run = await engine.run(task, n)  # type: ignore[arg-type]  # any of the tasks above
+                await run.wait.aio()
+
+            await once(step, 1)
+            first = await engine.run(chain, 20)
+            await first.wait.aio()
+            nested = first.actions()[7].name
+
+            async def again(action: str, engine: Engine = engine, name: str = first.name) -> None:
+                await (await engine.rerun(name, action)).wait.aio()
+
+            rows = [
+                ("run of one action", await median(100, lambda: once(step, 1)), 1),
+                ("action, 1,000 in turn", await median(5, lambda: once(chain, 1000)), 1000),
+                ("action, 1,000 at once", await median(5, lambda: once(fan, 1000)), 1000),
+                ("action, 10,000 at once", await median(3, lambda: once(fan, 10_000)), 10_000),
+                ("rerun of one nested action", await median(100, lambda: again(nested)), 1),
+            ]
+            for what, seconds, count in rows:
+                each = seconds / count
+                show(f"{what}, {durability}", each, f"{each / floor:.2f} commits")
+
+
+def census_figures(folder: Path) -> None:
+    """The example as whole processes, and its rerun in an empty folder."""
+    store = str(folder / "census.store")
+    command = [sys.executable, "-m", "dalsegno", "--store", store]
+    example = str(ROOT / "examples" / "census.py")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "engine", ROOT / "storage")))}
+
+    def whole(arguments: Sequence[str], rounds: int = 3) -> float:
+        times = []
+        for _ in range(rounds):
+            began = time.perf_counter()
+            subprocess.run(
+                [*command, *arguments], check=True, capture_output=True, cwd=folder, env=environment
+            )
+            times.append(time.perf_counter() - began)
+        return statistics.median(times)
+
+    first = whole(["run", "--name", "census-1", example, "census"], rounds=1)
+    listed = subprocess.run(
+        [*command, "get", "action", "census-1", "--json"], check=True, capture_output=True, env=environment
+    )
+    actions = listed.stdout.count(b'"parent"')
+    show(f"census, {actions} actions, whole process", first, f"{first / actions * 1e6:.0f} µs per action")
+    show("census rerun, whole process", whole(["rerun", "census-1"]), "")
+    show("dalsegno get run, whole process", whole(["get", "run"], rounds=9), "")
+    bare = [sys.executable, "-c", "import dalsegno"]
+    times = []
+    for _ in range(9):
+        began = time.perf_counter()
+        subprocess.run(bare, check=True, env=environment)
+        times.append(time.perf_counter() - began)
+    show("import dalsegno, whole process", statistics.median(times), "")
+
+
+def show(what: str, seconds: float, note: str) -> None:
+    """One row."""
+    unit, scale = ("µs", 1e6) if seconds < 1e-3 else ("ms", 1e3) if seconds < 1 else ("s", 1)
+    print(f"{what:<44}{seconds * scale:>9.1f} {unit:<3} {note}", flush=True)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        floor = bare_commit(folder / "bare")
+        show("bare LMDB commit", floor, "1 commit")
+        asyncio.run(engine_figures(folder, floor))
+        census_figures(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Reruns in a process of their own: the fourth way to load recorded code.
+
+The bundle is put into a private folder at the front of the child's `sys.path`, so that the code runs under its real
+names, as it once did, with nothing of this process around it. The child opens the same store, makes the rerun there
+and executes it; this side learns the run's name and waits. What tasks print in the child goes to its standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import anyio
+from anyio.abc import Process
+
+from dalsegno._values import encode_named
+from dalsegno.bundle import Bundle, write_files
+from dalsegno.codec import decode, default_resolve, encode
+from dalsegno.errors import UsageError
+from dalsegno.failures import failure_of, revive
+from dalsegno.interface import Source
+from dalsegno.models import Failure
+from dalsegno.settings import RunSettings
+
+_START = "import sys; sys.path.extend({paths!r}); from dalsegno._isolated import main; main()"
+
+
+async def spawn(
+    place: str,
+    own: RunSettings,
+    settings: RunSettings,
+    run_name: str,
+    action_name: str,
+    changed: Mapping[str, Any],
+    source: Source | Mapping[str, Source],
+) -> tuple[Process, tuple[str, str, str]]:
+    """Start a rerun in a new process; gives the process and the project, domain and name of the run it recorded.
+
+    `own` are the settings of the engine, `settings` those of the rerun. Raises what the rerun raised before it was
+    recorded.
+    """
+    if place.partition(":")[0] == "memory":
+        raise UsageError("isolation='process' needs a store that another process can open, not one in memory")
+    request = {
+        "place": place,
+        "project": own.project,
+        "domain": own.domain,
+        "settings": asdict(
+            replace(settings, isolation=None, durability=settings.durability or own.durability)
+        ),
+        "run": run_name,
+        "action": action_name,
+        "changed": encode_named(changed.items()).data,
+        "source": source if isinstance(source, str) else dict(source),
+    }
+    paths = [str(Path(sys.modules[name].__path__[0]).parent) for name in ("dalsegno", "dalsegno_storage")]
+    process = await anyio.open_process(
+        [sys.executable, "-P", "-c", _START.format(paths=paths)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=None,
+    )
+    assert process.stdin is not None  # both pipes were asked for
+    assert process.stdout is not None
+    await process.stdin.send(encode(request).data)
+    await process.stdin.aclose()
+    reply = b"".join([part async for part in process.stdout])
+    if not reply:
+        raise UsageError(
+            f"the process for the rerun ended with status {await process.wait()} before it began"
+        )
+    answer = decode(reply)
+    if "failure" in answer:
+        await process.wait()
+        raise revive(Failure(*answer["failure"]), default_resolve)
+    return process, answer["run"]
+
+
+def main() -> None:
+    """The child: read the request, make the rerun, say its name, execute it."""
+    request = decode(sys.stdin.buffer.read())
+    with os.fdopen(os.dup(1), "wb") as answers, tempfile.TemporaryDirectory(prefix="dalsegno-") as folder:
+        os.dup2(2, 1)
+        anyio.run(_serve, request, answers, folder)
+
+
+async def _serve(request: dict[str, Any], answers: BinaryIO, folder: str) -> None:
+    from dalsegno._rerun import find_source
+    from dalsegno.engine import Engine, RunContext
+
+    async with Engine(request["place"], project=request["project"], domain=request["domain"]) as engine:
+        try:
+            settings = RunSettings(**request["settings"])
+            source = engine.ledger.action(find_source(engine, settings, request["run"]), request["action"])
+            bundle = engine.ledger.template(source.template).bundle_digest
+            content = Bundle.from_record(engine.ledger.plain("bundle", bundle))
+            write_files(content, lambda blob: engine.ledger.get("blob", blob), folder)
+            sys.path.insert(0, folder)
+            run = await RunContext(engine, settings).rerun_with(
+                request["run"], request["action"], decode(request["changed"]), source=request["source"]
+            )
+        except Exception as error:  # told to the parent, which raises it
+            failure = failure_of(error)
+            _answer(answers, {"failure": (failure.kind, failure.message, failure.text, failure.state)})
+            return
+        _answer(answers, {"run": (run.project, run.domain, run.name)})
+        await run.wait.aio()
+
+
+def _answer(answers: BinaryIO, answer: dict[str, Any]) -> None:
+    answers.write(encode(answer).data)
+    answers.close()

@@ -1,0 +1,164 @@
+"""Executing a run from the command line: what is shown meanwhile, what is printed at the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+import rich_click as click
+
+from dalsegno import query
+from dalsegno._context import current
+from dalsegno.cli._errors import DONE, FAILED, INTERRUPTED, note
+from dalsegno.cli._follow import Follower
+from dalsegno.cli._screen import Screen, Through
+from dalsegno.cli._store import place_of
+from dalsegno.cli._streams import exchanged, stdout_on_stderr
+from dalsegno.cli._table import colourful, print_json, styled
+from dalsegno.cli._tally import Tally
+from dalsegno.cli._text import clean, clean_lines, value_text
+from dalsegno.engine import Engine
+from dalsegno.models import ActionRecord, RunRecord
+from dalsegno.observers import Observer
+from dalsegno.run import Run
+
+MOST_LINES = 60
+"""Outputs longer than this are cut; `get io` has them whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended, read before the store is closed."""
+
+    run: RunRecord
+    root: ActionRecord
+    first_failed: ActionRecord | None
+    task_of_first: str
+    output_names: list[str]
+    outputs: list[Any]
+    url: str
+
+
+def execute(
+    ctx: click.Context, begin: Callable[[Engine], Awaitable[Run[Any]]], *, follow: bool, as_json: bool
+) -> int:
+    """Start a run with `begin`, wait for its end, print what came of it; gives the exit code."""
+    import anyio
+
+    tally = Tally()
+    with ExitStack() as stack:
+        if as_json:
+            stack.enter_context(stdout_on_stderr())
+        observers = [tally, *_shown(stack, tally, follow=follow, as_json=as_json)]
+        try:
+            ended = anyio.run(_drive, ctx, begin, observers)
+        except KeyboardInterrupt:
+            ended = None
+    if ended is None:
+        note(tally.sentence() or "interrupted before the run began")
+        return INTERRUPTED
+    note(tally.sentence())
+    if as_json:
+        print_json(_document(ended))
+    elif ended.run.phase.is_success:
+        _print_outputs(ended)
+    else:
+        _print_failure(ended)
+    return DONE if ended.run.phase.is_success else FAILED
+
+
+async def _drive(
+    ctx: click.Context, begin: Callable[[Engine], Awaitable[Run[Any]]], observers: list[Observer]
+) -> Ended:
+    place = place_of(ctx)
+    async with Engine(place.store, project=place.project, domain=place.domain, observers=observers) as engine:
+        run = await begin(engine)
+        await run.wait.aio()
+        return _ended(engine, run)
+
+
+def _ended(engine: Engine, run: Run[Any]) -> Ended:
+    ledger, record = engine.ledger, run.record
+    root = ledger.root(record.id)
+    failed = [action for action in ledger.actions(record.id) if action.failure] if root.failure else []
+    first = min(failed, key=lambda action: action.ended_at or 0, default=None)
+    interface: Any = run.template.interface
+    return Ended(
+        record,
+        root,
+        first,
+        "" if first is None else ledger.template(first.template).name,
+        [output["name"] for output in interface["outputs"]],
+        query.io_view(ledger, root)["outputs"],
+        run.url,
+    )
+
+
+def _shown(stack: ExitStack, tally: Tally, *, follow: bool, as_json: bool) -> list[Observer]:
+    """Set up what is shown while the run is live; gives who else watches it."""
+    stdout, stderr = sys.stdout, sys.stderr
+    screen = Screen(tally) if colourful(stderr) else None
+    put: Callable[[TextIO, str], int] = TextIO.write if screen is None else screen.write
+    observers: list[Observer] = []
+    if screen is None:
+        observers.append(_Beginning())
+    if follow:
+        target = stderr if as_json else stdout
+
+        def write(text: str) -> None:
+            put(target, text)
+            target.flush()
+
+        observers.append(Follower(write))
+    if follow or screen is not None:
+
+        def through(stream: TextIO, text: str) -> int:
+            # With --follow the same text comes again, behind the action's name.
+            return len(text) if follow and current.get() is not None else put(stream, text)
+
+        stack.enter_context(
+            exchanged(Through(stdout, through).as_stream(), Through(stderr, through).as_stream())
+        )
+    if screen is not None:
+        screen.start()
+        stack.callback(screen.stop)
+    return observers
+
+
+class _Beginning(Observer):
+    """Says that a run has begun, where nothing is drawn."""
+
+    def run_started(self, run: RunRecord) -> None:
+        """Say it."""
+        note(f"run {run.name} started")
+
+
+def _document(ended: Ended) -> dict[str, Any]:
+    failure = ended.root.failure
+    return {
+        **query.run_view(ended.run),
+        "url": ended.url,
+        "outputs": ended.outputs,
+        "error": None if failure is None else query.error_view(failure),
+    }
+
+
+def _print_outputs(ended: Ended) -> None:
+    for name, shown in zip(ended.output_names, ended.outputs, strict=True):
+        lines = value_text(shown).splitlines()
+        click.echo(f"{styled(clean(name), bold=True)} = " + "\n".join(lines[:MOST_LINES]))
+        if len(lines) > MOST_LINES:
+            left = len(lines) - MOST_LINES
+            click.echo(f"… {left:,} more lines; `dalsegno get io {ended.run.name}` prints them all")
+
+
+def _print_failure(ended: Ended) -> None:
+    failure, first = ended.root.failure, ended.first_failed
+    if failure is None:
+        return
+    if first is not None and first.seq:
+        note(f"the first action to fail was {first.name} ({ended.task_of_first})")
+    click.echo("\n" + clean_lines(failure.text.rstrip()), err=True)

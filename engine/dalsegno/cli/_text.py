@@ -1,0 +1,93 @@
+"""Recorded things as text for people: nothing here trusts what it shows."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+MARKS = {
+    "queued": ("○", "white"),
+    "running": ("●", "cyan"),
+    "succeeded": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "aborted": ("■", "yellow"),
+    "timed_out": ("✗", "red"),
+    "recovered": ("↻", "green"),
+}
+"""The sign and colour of each phase."""
+
+
+def clean(text: str, *, keep: str = "") -> str:
+    """`text` with everything that does not print written as an escape, but for the characters in `keep`."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else _escaped(c) for c in text)
+
+
+def clean_lines(text: str) -> str:
+    """The same for text of several lines."""
+    return clean(text, keep="\n\t")
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time in three digits or so; "" for None."""
+    if seconds is None:
+        return ""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.1f} ms" if seconds < 0.00995 else f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min"
+
+
+def local(iso: str | None) -> str:
+    """A time of `dalsegno.query` in the local zone, to the second; "" for None."""
+    if iso is None:
+        return ""
+    return datetime.fromisoformat(iso).replace(tzinfo=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def count(number: int, noun: str) -> str:
+    """`1 action`, `2 actions`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def value_text(shown: Any, *, limit: int | None = None) -> str:
+    """A value of `dalsegno.query` in one line if it is short, else in indented JSON; cut to `limit` in one line."""
+    line = json.dumps(_readable(shown), ensure_ascii=False)
+    if limit is not None:
+        return clean(line if len(line) <= limit else line[: limit - 1] + "…")
+    if len(line) > 100:
+        line = json.dumps(_readable(shown), ensure_ascii=False, indent=2)
+    return clean_lines(line)
+
+
+def mark(phase: str) -> str:
+    """The sign of a phase, or "" where the terminal's encoding has none."""
+    sign = MARKS[phase][0]
+    try:
+        sign.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return ""
+    return sign
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode()
+
+
+def _readable(shown: Any) -> Any:
+    """What JSON lacks, written as people would: without the wrapping where one text says it all."""
+    if isinstance(shown, list):
+        return [_readable(each) for each in shown]
+    if not isinstance(shown, dict):
+        return shown
+    if shown.keys() == {"$type", "value"} and isinstance(shown["value"], str):
+        return shown["value"]
+    return {key: _readable(each) for key, each in shown.items()}

@@ -1,0 +1,160 @@
+"""Count the standard library of the running Python and rank its most complex functions.
+
+    dalsegno run examples/census.py census --top 10
+    python examples/census.py
+
+One action per package, one per module. Complexity is McCabe's: one, plus one for each place where a function's
+control flow branches, the operands of `and` and `or` included.
+"""
+
+import ast
+import asyncio
+import sysconfig
+import tokenize
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import dalsegno
+
+env = dalsegno.TaskEnvironment("census")
+
+SKIPPED = {"__pycache__", "dist-packages", "idle_test", "site-packages", "test", "tests"}
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+SCOPES = (*FUNCTIONS, ast.ClassDef)
+BRANCHES = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.Assert, ast.match_case)
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function or method, with the module and line where it is defined."""
+
+    module: str
+    name: str
+    line: int
+    complexity: int
+
+
+@dataclass(frozen=True)
+class Count:
+    """What a module, a package or everything together holds; `worst` are the most complex functions, worst first."""
+
+    name: str
+    modules: int
+    lines: int
+    functions: int
+    classes: int
+    complexity: int
+    worst: list[Function]
+
+
+@env.task
+async def census(packages: list[str] | None = None, top: int = 10) -> Count:
+    """Count some top-level packages and modules of the standard library, all of them by default."""
+    names = packages if packages is not None else sorted({module.partition(".")[0] for module in sources()})
+    counts = await asyncio.gather(*(count_package.aio(name, top) for name in names))
+    return total(f"{len(names)} packages", counts, top)
+
+
+@env.task
+def count_package(package: str, top: int) -> Count:
+    """Count the modules of one package, or the one module that has no package."""
+    modules = [module for module in sources() if module == package or module.startswith(f"{package}.")]
+    if not modules:
+        raise LookupError(f"the standard library has no package or module {package!r}")
+    count = total(package, [count_module(module, top) for module in modules], top)
+    print(f"{package}: {count.modules} modules, {count.lines} lines")
+    return count
+
+
+@env.task
+def count_module(module: str, top: int) -> Count:
+    """Parse and count one module."""
+    with tokenize.open(sources()[module]) as file:
+        text = file.read()
+    tree = ast.parse(text)
+    functions = [
+        Function(module, name, node.lineno, complexity(node))
+        for name, node in definitions(tree)
+        if not isinstance(node, ast.ClassDef)
+    ]
+    return Count(
+        name=module,
+        modules=1,
+        lines=len(text.splitlines()),
+        functions=len(functions),
+        classes=sum(isinstance(node, ast.ClassDef) for _, node in definitions(tree)),
+        complexity=sum(function.complexity for function in functions),
+        worst=ranked(functions)[:top],
+    )
+
+
+def sources() -> dict[str, Path]:
+    """The source files of the standard library by module name, in order."""
+    root = Path(sysconfig.get_path("stdlib"))
+    found = {}
+    for file in root.rglob("*.py"):
+        parts = file.relative_to(root).with_suffix("").parts
+        if SKIPPED.isdisjoint(parts) and all(part.isidentifier() for part in parts):
+            found[".".join(parts).removesuffix(".__init__")] = file
+    return dict(sorted(found.items()))
+
+
+def definitions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]]:
+    """Every function, method and class at any depth, with its qualified name."""
+    waiting: list[tuple[str, ast.AST]] = [("", tree)]
+    while waiting:
+        prefix, node = waiting.pop()
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, SCOPES):
+                yield prefix + child.name, child
+                waiting.append((f"{prefix}{child.name}.", child))
+            else:
+                waiting.append((prefix, child))
+
+
+def complexity(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """McCabe's number of a function, without the functions and classes that are defined inside it."""
+    number = 1
+    waiting: list[ast.AST] = [*function.body]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, SCOPES):
+            continue
+        if isinstance(node, BRANCHES):
+            number += 1
+        elif isinstance(node, ast.BoolOp):
+            number += len(node.values) - 1
+        elif isinstance(node, ast.comprehension):
+            number += 1 + len(node.ifs)
+        waiting += ast.iter_child_nodes(node)
+    return number
+
+
+def ranked(functions: Iterable[Function]) -> list[Function]:
+    """The most complex first; in module and line order where equal."""
+    return sorted(functions, key=lambda function: (-function.complexity, function.module, function.line))
+
+
+def total(name: str, counts: list[Count], top: int) -> Count:
+    """Several counts as one."""
+    return Count(
+        name=name,
+        modules=sum(count.modules for count in counts),
+        lines=sum(count.lines for count in counts),
+        functions=sum(count.functions for count in counts),
+        classes=sum(count.classes for count in counts),
+        complexity=sum(count.complexity for count in counts),
+        worst=ranked(function for count in counts for function in count.worst)[:top],
+    )
+
+
+def show(count: Count) -> None:
+    """Print a count as a table."""
+    print(f"{count.name}: {count.modules} modules, {count.lines} lines, {count.functions} functions")
+    for function in count.worst:
+        print(f"{function.complexity:5}  {function.module}:{function.line}  {function.name}")
+
+
+if __name__ == "__main__":
+    show(dalsegno.run(census, top=10).result())

@@ -1,0 +1,38 @@
+"""The manifest of the environment, and what differs."""
+
+import platform
+import sys
+from dataclasses import replace
+from importlib.metadata import version
+
+import pytest
+
+from dalsegno.bundle import Manifest, differences, installed, manifest
+from dalsegno.errors import DecodeError
+
+
+def test_distributions_by_what_is_imported() -> None:
+    taken = manifest(["msgpack", "_pytest", "json", "not_installed_anywhere"])
+    assert taken.packages == {"msgpack": version("msgpack"), "pytest": version("pytest")}
+    assert (taken.python, taken.implementation) == (platform.python_version(), sys.implementation.name)
+    assert Manifest.from_record(taken.to_record()) == taken
+    assert differences(taken, installed(taken)) == []
+
+
+def test_differences_are_readable() -> None:
+    here = Manifest("3.11.7", "cpython", "linux-x86_64", {"numpy": "2.3", "gone": "1.0", "same": "1"})
+    now = replace(here, python="3.13.0", packages={"numpy": "2.4", "same": "1", "new": "1"})
+    assert differences(here, now) == [
+        "Python 3.11.7 → 3.13.0",
+        "gone 1.0 is not installed",
+        "numpy 2.3 → 2.4",
+    ]
+    assert installed(replace(here, packages={"never-was-there": "1"})).packages == {}
+
+
+@pytest.mark.parametrize(
+    "record", [None, {}, {"python": "3", "implementation": "c", "platform": "l", "packages": {"a": 1}}]
+)
+def test_what_is_no_record_is_refused(record: object) -> None:
+    with pytest.raises(DecodeError):
+        Manifest.from_record(record)
