@@ -19,10 +19,20 @@ import dalsegno
 
 env = dalsegno.TaskEnvironment("census")
 
+STDLIB = Path(sysconfig.get_path("stdlib"))
 SKIPPED = {"__pycache__", "dist-packages", "idle_test", "site-packages", "test", "tests"}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 SCOPES = (*FUNCTIONS, ast.ClassDef)
-BRANCHES = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.Assert, ast.match_case)
+BRANCHES = (
+    ast.If,
+    ast.IfExp,
+    ast.For,
+    ast.AsyncFor,
+    ast.While,
+    ast.ExceptHandler,
+    ast.Assert,
+    ast.match_case,
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,7 @@ class Count:
 @env.task
 async def census(packages: list[str] | None = None, top: int = 10) -> Count:
     """Count some top-level packages and modules of the standard library, all of them by default."""
-    names = packages if packages is not None else sorted({module.partition(".")[0] for module in sources()})
+    names = packages if packages is not None else top_level()
     counts = await asyncio.gather(*(count_package.aio(name, top) for name in names))
     return total(f"{len(names)} packages", counts, top)
 
@@ -59,23 +69,18 @@ async def census(packages: list[str] | None = None, top: int = 10) -> Count:
 @env.task
 def count_package(package: str, top: int) -> Count:
     """Count the modules of one package, or the one module that has no package."""
-    modules = [module for module in sources() if module == package or module.startswith(f"{package}.")]
-    if not modules:
-        raise LookupError(f"the standard library has no package or module {package!r}")
-    count = total(package, [count_module(module, top) for module in modules], top)
-    print(f"{package}: {count.modules} modules, {count.lines} lines")
-    return count
+    return total(package, [count_module(module, top) for module in modules_of(package)], top)
 
 
 @env.task
 def count_module(module: str, top: int) -> Count:
     """Parse and count one module."""
-    with tokenize.open(sources()[module]) as file:
+    with tokenize.open(source_of(module)) as file:
         text = file.read()
-    tree = ast.parse(text)
+    found = list(definitions(ast.parse(text)))
     functions = [
         Function(module, name, node.lineno, complexity(node))
-        for name, node in definitions(tree)
+        for name, node in found
         if not isinstance(node, ast.ClassDef)
     ]
     return Count(
@@ -83,24 +88,46 @@ def count_module(module: str, top: int) -> Count:
         modules=1,
         lines=len(text.splitlines()),
         functions=len(functions),
-        classes=sum(isinstance(node, ast.ClassDef) for _, node in definitions(tree)),
+        classes=len(found) - len(functions),
         complexity=sum(function.complexity for function in functions),
         worst=ranked(functions)[:top],
     )
 
 
-def sources() -> dict[str, Path]:
-    """The source files of the standard library by module name, in order."""
-    root = Path(sysconfig.get_path("stdlib"))
-    found = {}
-    for file in root.rglob("*.py"):
-        parts = file.relative_to(root).with_suffix("").parts
+def top_level() -> list[str]:
+    """The packages of the standard library, and its modules that have none."""
+    return sorted(
+        entry.stem
+        for entry in STDLIB.iterdir()
+        if (entry.suffix == ".py" or (entry / "__init__.py").is_file())
+        and entry.stem.isidentifier()
+        and entry.stem not in SKIPPED
+    )
+
+
+def modules_of(package: str) -> list[str]:
+    """The modules of a package, tests left out, or the one module of that name."""
+    if (STDLIB / f"{package}.py").is_file():
+        return [package]
+    modules = []
+    for file in (STDLIB / package).rglob("*.py"):
+        parts = file.relative_to(STDLIB).with_suffix("").parts
         if SKIPPED.isdisjoint(parts) and all(part.isidentifier() for part in parts):
-            found[".".join(parts).removesuffix(".__init__")] = file
-    return dict(sorted(found.items()))
+            modules.append(".".join(parts).removesuffix(".__init__"))
+    if not modules:
+        raise LookupError(f"the standard library has no package or module {package!r}")
+    return sorted(modules)
 
 
-def definitions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]]:
+def source_of(module: str) -> Path:
+    """The file that holds a module."""
+    path = STDLIB.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def definitions(
+    tree: ast.Module,
+) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]]:
     """Every function, method and class at any depth, with its qualified name."""
     waiting: list[tuple[str, ast.AST]] = [("", tree)]
     while waiting:

@@ -23,6 +23,7 @@ from uuid import UUID
 from dalsegno._convert.annotations import alias_value, is_alias, is_named_tuple, simplify
 from dalsegno._convert.models import is_model
 from dalsegno._convert.records import hints_of
+from dalsegno._module_names import recorded_module_name
 
 Schema = dict[str, Any]
 
@@ -156,7 +157,7 @@ class _Writer:
     def _define(self, owner: Any, write: Callable[[], Schema]) -> Schema:
         name: str = owner.__name__
         if self._owners.get(name, owner) is not owner and not self._adopt(name, owner, write):
-            name = f"{owner.__module__}.{getattr(owner, '__qualname__', name)}".replace(".", "__")
+            name = f"{recorded_module_name(owner.__module__)}.{getattr(owner, '__qualname__', name)}".replace(".", "__")
         if name not in self._owners:
             self._owners[name] = owner
             self.defs[name] = {}

@@ -1,6 +1,7 @@
 """Names that people give: which are allowed, and how one is made up."""
 
-import secrets
+from base64 import b32encode
+from secrets import token_bytes
 
 from dalsegno.errors import InvalidNameError
 
@@ -8,8 +9,6 @@ __all__ = ["check_name", "check_text", "made_up"]
 
 LONGEST = 128
 """The longest name in UTF-8 bytes; project, domain and name together fit one key of a store."""
-
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 def check_name(what: str, name: object) -> str:
@@ -46,5 +45,5 @@ def check_text(what: str, text: str) -> str:
 
 
 def made_up() -> str:
-    """A new run name: `r` and twelve characters that are hard to confuse, 60 random bits."""
-    return "r" + "".join(secrets.choice(_ALPHABET) for _ in range(12))
+    """A new run name: `r` and twelve letters and digits, 60 random bits."""
+    return "r" + b32encode(token_bytes(8)).decode("ascii").lower()[:12]

@@ -32,6 +32,7 @@ __all__ = [
     "io_view",
     "iso",
     "log_views",
+    "named_views",
     "recorded_bundle",
     "run_view",
 ]
@@ -198,12 +199,17 @@ def action_view(ledger: Ledger, run: RunRecord, action: ActionRecord) -> ActionV
 
 def io_view(ledger: Ledger, action: ActionRecord) -> IoView:
     """The inputs and outputs of an action."""
-    inputs = split_map(ledger.value(action.inputs))
-    outputs: list[Any] = []
-    if action.outputs is not None:
-        returns = ledger.template(action.template).interface["returns"]
-        outputs = _outputs(str(returns), view(ledger.value(action.outputs)))
-    return {"inputs": {name: view(data) for name, data in inputs.items()}, "outputs": outputs}
+    return {
+        "inputs": named_views(ledger, action.inputs),
+        "outputs": list(named_views(ledger, action.outputs).values()),
+    }
+
+
+def named_views(ledger: Ledger, values: Value | None) -> dict[str, Any]:
+    """Recorded values by name, in their order."""
+    if values is None:
+        return {}
+    return {name: view(data) for name, data in split_map(ledger.value(values)).items()}
 
 
 def log_views(run: RunRecord, lines: Iterable[LogLine], names: Mapping[int, str]) -> list[LogView]:
@@ -288,13 +294,3 @@ def _digest(value: Value) -> str:
 
 def _seconds(started: int, ended: int | None) -> float | None:
     return None if ended is None else (ended - started) / 1e9
-
-
-def _outputs(returns: str, shown: Any) -> list[Any]:
-    """What a function returned as its outputs, as `Interface.pack_outputs` has them."""
-    if returns == "nothing":
-        return []
-    if returns == "value" or not isinstance(shown, dict):
-        return [shown]
-    parts = shown.get("items", shown.get("fields"))
-    return list(parts) if isinstance(parts, list) else [shown]

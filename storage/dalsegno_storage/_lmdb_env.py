@@ -22,6 +22,7 @@ import lmdb
 
 from dalsegno_storage import _lmdb_files as files
 from dalsegno_storage._lmdb_errors import translate
+from dalsegno_storage._lmdb_length import is_long_enough, lacks_only_free_pages
 from dalsegno_storage._turns import ForkGuard, Turns
 from dalsegno_storage._writer_lock import WriterLock
 from dalsegno_storage.errors import (
@@ -38,13 +39,11 @@ MAP_SIZES = (1 << 40, 1 << 36, 1 << 32, 1 << 30)
 
 MAX_READERS = 4096
 
-_Handle = lmdb._Database
-
 
 class Environment:
     """An open LMDB environment and what goes with it; made by `acquire`.
 
-    `env` and `data` are LMDB's own objects and change when the environment is opened again.
+    `env` is LMDB's own object and changes when the environment is opened again.
     """
 
     def __init__(self, path: Path, marker: files.Marker, key: tuple[int, int], options: "_Options") -> None:
@@ -57,19 +56,19 @@ class Environment:
         self._writer_lock: WriterLock | None = None
         self._data_path = str(path / "data.mdb")
         _check_length(path, options.busy_timeout)
-        self.env, self.data, self.read_only = _open(path, marker, options)
+        self.env, self.read_only = _open(path, marker, options)
         self._page_size = self.env.stat()["psize"]
 
     def begin(self) -> "lmdb.Transaction[bytes]":
         """A read transaction."""
         env = self.env
         try:
-            return env.begin(self.data)
+            return env.begin()
         except (lmdb.PanicError, lmdb.MapResizedError):
             self._open_again(env)
         except lmdb.ReadersFullError:
             env.reader_check()
-        return self.env.begin(self.data)
+        return self.env.begin()
 
     def begin_write(self, timeout: float) -> "lmdb.Transaction[bytes]":
         """A write transaction, once it is this thread's and this process's turn; StoreBusyError after `timeout`."""
@@ -82,10 +81,10 @@ class Environment:
             try:
                 env = self.env
                 try:
-                    return env.begin(self.data, None, True)
+                    return env.begin(write=True)
                 except (lmdb.PanicError, lmdb.MapResizedError):
                     self._open_again(env)
-                return self.env.begin(self.data, None, True)
+                return self.env.begin(write=True)
             except BaseException:
                 self._writer_lock.give()
                 raise
@@ -108,8 +107,8 @@ class Environment:
         if status is None or (status.st_dev, status.st_ino) != self.key:
             raise StoreDamagedError(self.path, "data.mdb was removed or replaced while it was open")
         if status.st_size < self._full_length():
-            # Within a transaction nobody else makes the file longer. If the disk has no room, the next
-            # opening looks for itself (see `_lmdb_files`).
+            # This spares the next opening a walk through the free list (see `_lmdb_length`). Within a
+            # transaction nobody else makes the file longer.
             with self.env.begin(write=True), suppress(OSError):
                 if status.st_size < (length := self._full_length()):
                     os.truncate(self._data_path, length)
@@ -129,7 +128,7 @@ class Environment:
         with self._opening:
             if self.env is failed:
                 failed.close()
-                self.env, self.data, self.read_only = _open(self.path, self.marker, self._options)
+                self.env, self.read_only = _open(self.path, self.marker, self._options)
 
 
 class _Options:
@@ -139,8 +138,8 @@ class _Options:
         self.read_only, self.map_size, self.busy_timeout = read_only, map_size, busy_timeout
 
 
-def _open(path: Path, marker: files.Marker, options: _Options) -> tuple[lmdb.Environment, _Handle, bool]:
-    """The environment, the handle of its data, and whether it is read-only."""
+def _open(path: Path, marker: files.Marker, options: _Options) -> tuple[lmdb.Environment, bool]:
+    """The environment, and whether it is read-only."""
     try:
         env, read_only = _open_sized(path, options.map_size, read_only=False), False
     except lmdb.Error as error:
@@ -149,15 +148,11 @@ def _open(path: Path, marker: files.Marker, options: _Options) -> tuple[lmdb.Env
         env, read_only = _open_sized(path, options.map_size, read_only=True), True
     try:
         env.reader_check()
-        # Left to itself, `open_db` would wait for the lock of writers.
         with env.begin() as transaction:
-            if transaction.get(files.ID) != marker.id.encode():
-                raise StoreDamagedError(path, "data.mdb is not the one that belongs to store.json")
-            try:
-                data = env.open_db(files.DATA, transaction, create=False)
-            except lmdb.NotFoundError:
-                raise StoreDamagedError(path, "data.mdb has lost its table of contents") from None
-        return env, data, read_only
+            found = transaction.get(files.ID)
+        if found != marker.id.encode():
+            raise StoreDamagedError(path, "data.mdb is not the one that belongs to store.json")
+        return env, read_only
     except BaseException:
         env.close()
         raise
@@ -174,7 +169,6 @@ def _open_sized(path: Path, map_size: int | None, *, read_only: bool) -> lmdb.En
                 mode=0o600,
                 create=False,
                 max_readers=MAX_READERS,
-                max_dbs=1,
                 max_spare_txns=1,
                 lib_version=0,
             )
@@ -185,14 +179,12 @@ def _open_sized(path: Path, map_size: int | None, *, read_only: bool) -> lmdb.En
 
 
 def _check_length(path: Path, timeout: float) -> None:
-    """StoreDamagedError if data.mdb was cut short; see `_lmdb_files`."""
-    wanted, length = files.data_length(path)
-    if wanted <= length:
+    """StoreDamagedError if data.mdb was cut short."""
+    if is_long_enough(path):
         return
     with _writers_kept_out(path, timeout):
-        wanted, length = files.data_length(path)
-        if wanted > length and (problems := _problems(path)):
-            raise StoreDamagedError(path, f"data.mdb has {length} of its {wanted} bytes ({problems[0]})")
+        if not is_long_enough(path) and not lacks_only_free_pages(path):
+            raise StoreDamagedError(path, "data.mdb was cut short")
 
 
 @contextmanager
@@ -208,15 +200,6 @@ def _writers_kept_out(path: Path, timeout: float) -> Iterator[None]:
         yield
     finally:
         lock.close()
-
-
-def _problems(path: Path) -> list[str]:
-    from lmdb.verify import VerifyError, verify  # 10 ms to import, and hardly ever needed
-
-    try:
-        return [str(problem) for problem in verify(str(path / "data.mdb"))]  # type: ignore[no-untyped-call]  # lmdb has no types for it
-    except VerifyError as error:
-        return [str(error)]
 
 
 _open_environments: dict[tuple[int, int], Environment] = {}

@@ -13,7 +13,7 @@ DalsegnoError
     ├── StoreDamagedError                       the files contradict themselves
     │   └── DamagedObjectError                  one object does not match its digest
     ├── ObjectNotFoundError (also LookupError)  no object has that digest
-    └── KeyTooLongError (also ValueError)       a key is empty or over the limit
+    └── KeyTooLongError (also ValueError)       a key is empty, over the limit, or begins with a zero byte
 
 `path` is the place of the store as a person would type it; `reason` is what was found there. A bare
 `StoreError` is an error of the operating system that fits none of the classes, in its own words.
@@ -159,10 +159,11 @@ class ObjectNotFoundError(StoreError, LookupError):
 
 
 class KeyTooLongError(StoreError, ValueError):
-    """A key is empty or over the limit; `length` is in bytes."""
+    """A key is empty, over the limit, or begins with a zero byte; `length` is in bytes."""
 
     def __init__(self, length: int, limit: int) -> None:
         self.length, self.limit = length, limit
         super().__init__(
-            f"a key has {length} bytes and must have 1 to {limit}; shorten or hash what it holds"
+            f"a key of {length} bytes was put, but keys have 1 to {limit} and do not begin with a zero byte; "
+            "shorten or hash what it holds"
         )

@@ -8,7 +8,7 @@ Each element becomes a tag byte and a body that says by itself where it ends:
 
 So the order is that of the tuples, with bytes before str before int where types differ and a tuple before its
 extensions; `pack(*a) + pack(*b) == pack(*a, *b)`, which lets a caller pack what does not change once; and the
-key of one tuple is a prefix of the key of another only if the tuple is. No key begins with 00 or FF.
+key of one tuple is a prefix of the key of another only if the tuple is. No key begins with 00, which the store keeps for itself, or FF.
 """
 
 __all__ = ["Part", "pack", "prefix", "successor", "unpack"]

@@ -15,7 +15,7 @@ import lmdb
 from dalsegno_storage._lmdb_env import Environment, acquire, release
 from dalsegno_storage._lmdb_errors import translate
 from dalsegno_storage.errors import KeyTooLongError, StoreClosedError, StorePermissionError
-from dalsegno_storage.protocol import MAX_KEY
+from dalsegno_storage.protocol import FIRST_KEY, MAX_KEY
 
 __all__ = ["LmdbStore"]
 
@@ -98,10 +98,10 @@ class _Reader:
     def get(self, key: bytes) -> bytes | None:
         if self._guard.foreign:
             self._guard.refuse()
+        if key < FIRST_KEY:
+            return None
         try:
             return self._transaction.get(key)
-        except lmdb.BadValsizeError:
-            return None
         except lmdb.Error as error:
             raise translate(error, self._environment.path) from error
 
@@ -112,6 +112,7 @@ class _Reader:
             self._guard.refuse()
         try:
             cursor = self._transaction.cursor()
+            start = max(start, FIRST_KEY)
             if not reverse:
                 if cursor.set_range(start):
                     if stop is None:
@@ -167,21 +168,19 @@ class _Writer(_Reader):
     def put(self, key: bytes, value: bytes) -> None:
         if self._guard.foreign:
             self._guard.refuse()
+        if key < FIRST_KEY or len(key) > MAX_KEY:
+            raise KeyTooLongError(len(key), MAX_KEY)
         try:
             self._transaction.put(key, value)
-        except lmdb.BadValsizeError as error:
-            if not 0 < len(key) <= MAX_KEY:
-                raise KeyTooLongError(len(key), MAX_KEY) from None
-            raise translate(error, self._environment.path) from error
         except lmdb.Error as error:
             raise translate(error, self._environment.path) from error
 
     def delete(self, key: bytes) -> bool:
         if self._guard.foreign:
             self._guard.refuse()
+        if key < FIRST_KEY or len(key) > MAX_KEY:
+            return False
         try:
             return self._transaction.delete(key)
-        except lmdb.BadValsizeError:
-            return False
         except lmdb.Error as error:
             raise translate(error, self._environment.path) from error

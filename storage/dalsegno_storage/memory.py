@@ -13,7 +13,7 @@ from typing import Self
 
 from dalsegno_storage._turns import ForkGuard, Turns
 from dalsegno_storage.errors import KeyTooLongError, StoreClosedError
-from dalsegno_storage.protocol import MAX_KEY
+from dalsegno_storage.protocol import FIRST_KEY, MAX_KEY
 
 __all__ = ["MemoryStore"]
 
@@ -155,7 +155,7 @@ class _Writer(_Reader):
 
     def put(self, key: bytes, value: bytes) -> None:
         self._live()
-        if not 0 < len(key) <= MAX_KEY:
+        if key < FIRST_KEY or len(key) > MAX_KEY:
             raise KeyTooLongError(len(key), MAX_KEY)
         self._changes[bytes(key)] = bytes(value)
 

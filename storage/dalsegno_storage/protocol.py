@@ -2,8 +2,9 @@
 
 Laws, for every backend (`dalsegno_storage.testing.StoreContract` checks them):
 
-1. Keys are 1 to `MAX_KEY` bytes, ordered as unsigned bytes; values are any bytes. `put` refuses other keys
-   with KeyTooLongError; `get` and `delete` find nothing under them, and the bounds of a scan may be any bytes.
+1. Keys are 1 to `MAX_KEY` bytes, the first of them not zero (those a backend keeps for itself), ordered as
+   unsigned bytes; values are any bytes. `put` refuses other keys with KeyTooLongError; `get` and `delete` find
+   nothing under them, and the bounds of a scan may be any bytes.
 2. `read()` is a snapshot: nothing committed later is seen through it. Any number may be open, in any thread,
    the one that is writing included.
 3. `write()` is all or nothing: an exception leaving the block undoes everything. Writers take turns in the
@@ -24,10 +25,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-__all__ = ["MAX_KEY", "Reader", "Store", "Writer"]
+__all__ = ["FIRST_KEY", "MAX_KEY", "Reader", "Store", "Writer"]
 
 MAX_KEY = 511
 """The longest key in bytes, which is what LMDB's page size allows."""
+
+FIRST_KEY = b"\x01"
+"""The least key."""
 
 
 class Reader(Protocol):

@@ -28,7 +28,7 @@ from dalsegno_storage.errors import (
     StoreNotFoundError,
     StorePermissionError,
 )
-from dalsegno_storage.protocol import MAX_KEY
+from dalsegno_storage.protocol import FIRST_KEY, MAX_KEY
 
 __all__ = ["SqliteStore"]
 
@@ -194,7 +194,7 @@ class _Writer(_Reader):
 
     def put(self, key: bytes, value: bytes) -> None:
         connection = self._live()
-        if not 0 < len(key) <= MAX_KEY:
+        if key < FIRST_KEY or len(key) > MAX_KEY:
             raise KeyTooLongError(len(key), MAX_KEY)
         with _translated(self._path):
             connection.execute(

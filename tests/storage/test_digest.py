@@ -4,9 +4,10 @@ import hashlib
 import struct
 
 import pytest
-from dalsegno_storage.digest import DIGEST_SIZE, digest, format_digest, parse_digest, short
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dalsegno_storage.digest import DIGEST_SIZE, digest, format_digest, parse_digest, short
 
 kinds = st.from_regex("[a-z]{1,8}", fullmatch=True)
 

@@ -3,9 +3,10 @@
 from itertools import product
 
 import pytest
-from dalsegno_storage.keys import Part, pack, prefix, successor, unpack
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dalsegno_storage.keys import Part, pack, prefix, successor, unpack
 
 # Small alphabets, so that parts are often equal, or prefixes of each other.
 blobs = st.binary(max_size=3) | st.lists(st.sampled_from([b"\0", b"\x01", b"\xff"])).map(b"".join)
@@ -64,7 +65,9 @@ def test_other_types(part: object) -> None:
         pack(part)  # type: ignore[arg-type]  # what is wrong with it is the point
 
 
-@pytest.mark.parametrize("key", [b"\0", b"\x01a", b"\x02a\0\xff", b"\x11", b"\x12\0\x01", b"\x19" + bytes(9), b"\xff"])
+@pytest.mark.parametrize(
+    "key", [b"\0", b"\x01a", b"\x02a\0\xff", b"\x11", b"\x12\0\x01", b"\x19" + bytes(9), b"\xff"]
+)
 def test_bytes_that_are_no_key(key: bytes) -> None:
     with pytest.raises(ValueError, match="not a packed key"):
         unpack(key)

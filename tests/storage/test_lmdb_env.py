@@ -11,6 +11,7 @@ from typing import IO
 
 import lmdb
 import pytest
+
 from dalsegno_storage._lmdb_env import MAP_SIZES
 from dalsegno_storage.errors import (
     StoreBusyError,
@@ -45,7 +46,11 @@ def other_process(code: str, path: Path) -> Iterator[tuple["subprocess.Popen[str
     code = f"import sys\nfrom dalsegno_storage.lmdb import LmdbStore\npath = {str(path)!r}\n{code}"
     environment = {"PYTHONPATH": ":".join(entry for entry in sys.path if entry)}
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -245,9 +250,8 @@ store.close()
     with other_process(code, store.path) as (process, _, _):
         assert process.wait() == 0
     assert [key for key, _ in everything(store)] == [b"a", b"large"]
-    with store.write() as writer:
-        writer.delete(b"large")
-    assert everything(store) == [(b"a", b"1")]
+    with pytest.raises(StoreFullError):
+        put(store, (b"b", b"2"))
     store.close()
 
 
@@ -257,7 +261,7 @@ class Panicking:
     def __init__(self, real: lmdb.Environment) -> None:
         self._real = real
 
-    def begin(self, *_: object) -> None:
+    def begin(self, *, write: bool = False) -> None:
         raise lmdb.PanicError("mdb_txn_begin", -30795)
 
     def close(self) -> None:

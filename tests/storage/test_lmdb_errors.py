@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import lmdb
 import pytest
+
 from dalsegno_storage._lmdb_errors import translate
 from dalsegno_storage.errors import (
     StoreBusyError,
@@ -17,30 +18,38 @@ from dalsegno_storage.errors import (
     StorePermissionError,
 )
 
-IO = lmdb.Error("mdb_txn_commit", errno.EIO)
+
+def lmdb_error(kind: type[lmdb.Error], text: str, code: int) -> lmdb.Error:
+    """An error as LMDB itself raises it; the constructor leaves out the code."""
+    error = kind(text)
+    error.__dict__["code"] = code
+    return error
+
+
+IO = lmdb_error(lmdb.Error, "mdb_txn_commit", errno.EIO)
 SHORT = lmdb.Error("mdb_txn_commit: MDB_SHORT_WRITE")
 
 
 @pytest.mark.parametrize(
     ("error", "meaning"),
     [
-        (lmdb.MapFullError("put", -30792), StoreFullError),
-        (lmdb.TxnFullError("put", -30788), StoreFullError),
-        (lmdb.DiskError("commit", errno.ENOSPC), StoreFullError),
-        (lmdb.Error("commit", errno.EDQUOT), StoreFullError),
+        (lmdb_error(lmdb.MapFullError, "put", -30792), StoreFullError),
+        (lmdb_error(lmdb.TxnFullError, "put", -30788), StoreFullError),
+        (lmdb_error(lmdb.DiskError, "commit", errno.ENOSPC), StoreFullError),
+        (lmdb_error(lmdb.Error, "commit", errno.EDQUOT), StoreFullError),
         (OSError(errno.EFBIG, "File too large"), StoreFullError),
         (OSError(errno.ENOSPC, "No space left on device"), StoreFullError),
-        (lmdb.Error("open", errno.EACCES), StorePermissionError),
-        (lmdb.ReadonlyError("open", errno.EROFS), StorePermissionError),
+        (lmdb_error(lmdb.Error, "open", errno.EACCES), StorePermissionError),
+        (lmdb_error(lmdb.ReadonlyError, "open", errno.EROFS), StorePermissionError),
         (PermissionError(errno.EPERM, "Operation not permitted"), StorePermissionError),
-        (lmdb.CorruptedError("get", -30796), StoreDamagedError),
-        (lmdb.PageNotFoundError("get", -30797), StoreDamagedError),
-        (lmdb.InvalidError("open", -30793), StoreDamagedError),
-        (lmdb.VersionMismatchError("open", -30794), StoreDamagedError),
-        (lmdb.ReadersFullError("begin", -30790), StoreBusyError),
-        (lmdb.LockError("open", errno.EAGAIN), StoreBusyError),
+        (lmdb_error(lmdb.CorruptedError, "get", -30796), StoreDamagedError),
+        (lmdb_error(lmdb.PageNotFoundError, "get", -30797), StoreDamagedError),
+        (lmdb_error(lmdb.InvalidError, "open", -30793), StoreDamagedError),
+        (lmdb_error(lmdb.VersionMismatchError, "open", -30794), StoreDamagedError),
+        (lmdb_error(lmdb.ReadersFullError, "begin", -30790), StoreBusyError),
+        (lmdb_error(lmdb.LockError, "open", errno.EAGAIN), StoreBusyError),
         (lmdb.Error("Attempt to operate on closed/deleted/dropped object."), StoreClosedError),
-        (lmdb.BadTxnError("commit", -30782), StoreError),
+        (lmdb_error(lmdb.BadTxnError, "commit", -30782), StoreError),
         (IO, StoreError),
         (SHORT, StoreError),
     ],

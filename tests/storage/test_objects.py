@@ -5,14 +5,15 @@ import random
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dalsegno_storage import _zstd
 from dalsegno_storage.digest import digest
 from dalsegno_storage.errors import DamagedObjectError, ObjectNotFoundError, StoreDamagedError
 from dalsegno_storage.memory import MemoryStore
 from dalsegno_storage.objects import CHUNK_SIZE, get_object, has_object, object_key, prepare, put_object
 from dalsegno_storage.testing import everything, put
-from hypothesis import given
-from hypothesis import strategies as st
 
 REPEATED = b"the same line again and again\n" * 20_000
 RANDOM = random.Random(1).randbytes(3 * CHUNK_SIZE + 17)
@@ -46,6 +47,13 @@ def test_round_trip(data: bytes) -> None:
     assert name == digest("value", data)
     assert loaded(store, "value", name) == data
     assert disk_size(store) <= len(data) + 80
+
+
+def is_still_right(store: MemoryStore, name: bytes, data: bytes) -> bool:
+    try:
+        return loaded(store, "blob", name) == data
+    except DamagedObjectError:
+        return False
 
 
 @pytest.mark.parametrize("size", [0, 256, 257, CHUNK_SIZE - 1, CHUNK_SIZE, CHUNK_SIZE + 1, 2 * CHUNK_SIZE])
@@ -116,7 +124,9 @@ def test_another_kind(store: MemoryStore) -> None:
             loaded(store, kind, key)
 
 
-@pytest.mark.parametrize("data", [b"", b"short", os.urandom(300), b"long and dull " * 50, RANDOM[: CHUNK_SIZE + 9]])
+@pytest.mark.parametrize(
+    "data", [b"", b"short", os.urandom(300), b"long and dull " * 50, RANDOM[: CHUNK_SIZE + 9]]
+)
 def test_every_flipped_bit_is_noticed(store: MemoryStore, data: bytes) -> None:
     name = stored(store, "blob", data)
     chance = random.Random(2)
@@ -126,13 +136,12 @@ def test_every_flipped_bit_is_noticed(store: MemoryStore, data: bytes) -> None:
             damaged = bytearray(record)
             damaged[bit // 8] ^= 1 << bit % 8
             put(store, (key, bytes(damaged)))
-            # A frame of zstd has a few bits that mean nothing; then the bytes are right.
-            try:
-                assert loaded(store, "blob", name) == data
-                assert record[0] == 1
-            except DamagedObjectError as error:
-                assert isinstance(error, StoreDamagedError)
-                assert error.kind in ("blob", "chunk")
+            if record[0] == 1 and is_still_right(store, name, data):
+                continue  # a frame of zstd has a few bits that mean nothing
+            with pytest.raises(DamagedObjectError) as caught:
+                loaded(store, "blob", name)
+            assert isinstance(caught.value, StoreDamagedError)
+            assert caught.value.kind in ("blob", "chunk")
         put(store, (key, record))
     assert loaded(store, "blob", name) == data
 

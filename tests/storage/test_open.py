@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from dalsegno_storage.errors import StoreNotFoundError
 from dalsegno_storage.lmdb import LmdbStore
 from dalsegno_storage.memory import MemoryStore
@@ -76,7 +77,9 @@ def test_a_scheme_of_an_installed_package(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_importing_the_package_is_cheap() -> None:
     code = "import sys, dalsegno_storage.open as o; o.open_store('memory:').close(); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=paths())
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=paths()
+    )
     heavy = {"lmdb", "sqlite3", "backports.zstd", "compression.zstd", "importlib.metadata", "json", "pytest"}
     assert heavy.isdisjoint(done.stdout.split())
 

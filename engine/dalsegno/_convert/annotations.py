@@ -19,6 +19,8 @@ from dataclasses import InitVar
 from enum import Enum
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
+from dalsegno._module_names import recorded_module_name
+
 _PLAIN: tuple[type, ...] = (
     *(int, float, bool, str, bytes, complex, list, tuple, dict, set, frozenset),
     *(datetime.datetime, datetime.date, datetime.time, datetime.timedelta, decimal.Decimal, uuid.UUID),
@@ -164,11 +166,11 @@ def _literal_text(value: object) -> str:
 
 
 def _name_of(cls: object) -> str:
-    module = getattr(cls, "__module__", "")
+    module = recorded_module_name(getattr(cls, "__module__", None) or "")
     name: str = getattr(cls, "__qualname__", None) or getattr(cls, "__name__", None) or str(cls)
     if isinstance(cls, type) and issubclass(cls, pathlib.PurePath) and cls in _PLAIN:
         return f"pathlib.{name}"  # some Python versions keep them in a private module
-    return name if module in ("builtins", "", None) else f"{module}.{name}"
+    return name if module in ("builtins", "") else f"{module}.{name}"
 
 
 def classes_of(annotation: object) -> tuple[tuple[str, str], ...]:
@@ -187,7 +189,7 @@ def _classes(annotation: object) -> Iterator[tuple[str, str]]:
         return
     cls = origin or annotation
     if isinstance(cls, type) and cls.__module__ not in ("builtins", "types") and cls not in _PLAIN:
-        yield cls.__module__, cls.__qualname__
+        yield recorded_module_name(cls.__module__), cls.__qualname__
     for part in parts:
         if part is not ...:
             yield from _classes(part)

@@ -18,6 +18,7 @@ from dalsegno._convert.choices import Choice
 from dalsegno._convert.containers import Either, Fixed, Many, Table
 from dalsegno._convert.records import Field, Later, Record
 from dalsegno._convert.scalars import SCALARS, Scalar
+from dalsegno._module_names import recorded_module_name
 
 Schema = Mapping[str, Any]
 
@@ -186,7 +187,7 @@ class Living(Kind):
 
     def holds(self, value: object) -> bool:
         cls = type(value)
-        return (cls.__module__, cls.__qualname__) in self.classes or self.base.holds(value)
+        return (recorded_module_name(cls.__module__), cls.__qualname__) in self.classes or self.base.holds(value)
 
     def convert(self, value: object, source: Source, path: Path, report: Report) -> object:
         return self.base.convert(value, source, path, report)

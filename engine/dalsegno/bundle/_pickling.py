@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-import cloudpickle  # type: ignore[import-untyped]  # it has no annotations
+import cloudpickle
 
 from dalsegno.bundle import pickles
 from dalsegno.bundle.pickles import (

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from os.path import abspath, join, relpath
 from pathlib import Path
+from threading import RLock
 from typing import Literal
 
 from dalsegno.bundle._files import Identity, blob_of, is_current, listing, read_again
@@ -166,19 +167,21 @@ class _Closure:
 
 
 _closures: dict[object, _Closure] = {}
+_lock = RLock()
 
 
 def _closure(starts: frozenset[str], roots: frozenset[str], exclude: frozenset[Identity]) -> _Closure:
     key = (starts, roots, exclude)
-    known = _closures.get(key)
-    if known is not None and known.holds():
-        return known
-    made = _make_closure(starts, roots, exclude)
-    _closures.pop(key, None)
-    while len(_closures) >= _REMEMBERED:
-        _closures.pop(next(iter(_closures)))
-    _closures[key] = made
-    return made
+    with _lock:
+        known = _closures.get(key)
+        if known is not None and known.holds():
+            return known
+        made = _make_closure(starts, roots, exclude)
+        _closures.pop(key, None)
+        while len(_closures) >= _REMEMBERED:
+            _closures.pop(next(iter(_closures)))
+        _closures[key] = made
+        return made
 
 
 def _make_closure(starts: frozenset[str], roots: frozenset[str], exclude: frozenset[Identity]) -> _Closure:

@@ -26,9 +26,10 @@ from threading import RLock
 from types import ModuleType
 from typing import Literal, cast
 
-from dalsegno.bundle._importer import Space, close_space, modules_of, open_space, recorded_names, tops_of
+from dalsegno.bundle._importer import close_space, open_space
 from dalsegno.bundle._live import Live, live_files
 from dalsegno.bundle._modules import importable, main_name
+from dalsegno.bundle._space import Space, modules_of, recorded_names, tops_of
 from dalsegno.bundle.model import Bundle, ReadBlob
 from dalsegno.errors import BundleLoadError
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import rich_click as click
+from click.exceptions import NoArgsIsHelpError
 
 from dalsegno.cli._errors import CLOSED_PIPE, INTERRUPTED, code_of, say
 from dalsegno.cli._lazy import LazyGroup
@@ -16,9 +17,10 @@ from dalsegno.cli._options import store_option
 from dalsegno_storage.errors import DalsegnoError
 
 _HELP = {
-    "show_arguments": True,
+    "show_arguments": False,
     "use_markdown": False,
     "text_markup": "ansi",
+    "text_paragraph_linebreaks": "\n\n",
     "max_width": 110,
     "style_option": "bold cyan",
     "style_command": "bold cyan",
@@ -81,11 +83,12 @@ def main() -> NoReturn:
             sys.stderr.flush()
             os._exit(INTERRUPTED)
         raise
+    raise AssertionError("the application exits")
 
 
 def _show(error: click.ClickException) -> None:
     """A usage error, after the usage if it is known."""
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+    if isinstance(error, NoArgsIsHelpError):
         click.echo(error.format_message(), err=True)
         return
     context = getattr(error, "ctx", None)

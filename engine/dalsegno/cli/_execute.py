@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, TextIO
@@ -37,8 +37,7 @@ class Ended:
     root: ActionRecord
     first_failed: ActionRecord | None
     task_of_first: str
-    output_names: list[str]
-    outputs: list[Any]
+    outputs: Mapping[str, Any]
     url: str
 
 
@@ -85,14 +84,12 @@ def _ended(engine: Engine, run: Run[Any]) -> Ended:
     root = ledger.root(record.id)
     failed = [action for action in ledger.actions(record.id) if action.failure] if root.failure else []
     first = min(failed, key=lambda action: action.ended_at or 0, default=None)
-    interface: Any = run.template.interface
     return Ended(
         record,
         root,
         first,
         "" if first is None else ledger.template(first.template).name,
-        [output["name"] for output in interface["outputs"]],
-        query.io_view(ledger, root)["outputs"],
+        query.named_views(ledger, root.outputs),
         run.url,
     )
 
@@ -101,7 +98,7 @@ def _shown(stack: ExitStack, tally: Tally, *, follow: bool, as_json: bool) -> li
     """Set up what is shown while the run is live; gives who else watches it."""
     stdout, stderr = sys.stdout, sys.stderr
     screen = Screen(tally) if colourful(stderr) else None
-    put: Callable[[TextIO, str], int] = TextIO.write if screen is None else screen.write
+    put = _put if screen is None else screen.write
     observers: list[Observer] = []
     if screen is None:
         observers.append(_Beginning())
@@ -128,6 +125,10 @@ def _shown(stack: ExitStack, tally: Tally, *, follow: bool, as_json: bool) -> li
     return observers
 
 
+def _put(stream: TextIO, text: str) -> int:
+    return stream.write(text)
+
+
 class _Beginning(Observer):
     """Says that a run has begun, where nothing is drawn."""
 
@@ -141,13 +142,13 @@ def _document(ended: Ended) -> dict[str, Any]:
     return {
         **query.run_view(ended.run),
         "url": ended.url,
-        "outputs": ended.outputs,
+        "outputs": list(ended.outputs.values()),
         "error": None if failure is None else query.error_view(failure),
     }
 
 
 def _print_outputs(ended: Ended) -> None:
-    for name, shown in zip(ended.output_names, ended.outputs, strict=True):
+    for name, shown in ended.outputs.items():
         lines = value_text(shown).splitlines()
         click.echo(f"{styled(clean(name), bold=True)} = " + "\n".join(lines[:MOST_LINES]))
         if len(lines) > MOST_LINES:

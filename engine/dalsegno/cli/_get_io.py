@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import rich_click as click
@@ -24,18 +25,17 @@ def get_io(ctx: click.Context, run_name: str, name: str, as_json: bool) -> None:
     with reading(ctx) as records:
         action = records.ledger.action(records.run(run_name), name)
         shown = query.io_view(records.ledger, action)
-        interface: Any = records.ledger.template(action.template).interface
+        outputs = query.named_views(records.ledger, action.outputs)
     if as_json:
         print_json(shown)
         return
-    outputs = [each["name"] for each in interface["outputs"]]
-    _print("inputs", list(shown["inputs"].items()), "none")
+    _print("inputs", shown["inputs"], "none")
     none = "none" if action.phase.is_success else f"none, it is {action.phase.value}"
-    _print("outputs", list(zip(outputs, shown["outputs"], strict=False)), none)
+    _print("outputs", outputs, none)
 
 
-def _print(heading: str, values: list[tuple[str, Any]], none: str) -> None:
+def _print(heading: str, values: Mapping[str, Any], none: str) -> None:
     click.echo(styled(heading, bold=True) + ("" if values else f"  {none}"))
-    for name, shown in values:
+    for name, shown in values.items():
         text = value_text(shown).replace("\n", "\n  ")
         click.echo(f"  {clean(name)} = {text}")

@@ -23,7 +23,8 @@ from dalsegno_storage.errors import DalsegnoError
 if TYPE_CHECKING:
     from dalsegno.interface import Option, Source
 
-_PARAMS, _TYPED = "dalsegno.inputs.params", "dalsegno.inputs.typed"
+_PARAMS, _HIDDEN, _TYPED = "dalsegno.inputs.params", "dalsegno.inputs.hidden", "dalsegno.inputs.typed"
+"""Where a line's input options, the inputs without one and the values typed are kept in `ctx.meta`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class InputsCommand(click.RichCommand):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse twice, see above."""
         asks_help = not set(args).isdisjoint(ctx.help_option_names)
-        ctx.meta[_PARAMS], ctx.meta[_TYPED] = [], {}
+        ctx.meta[_PARAMS], ctx.meta[_HIDDEN], ctx.meta[_TYPED] = [], [], {}
         try:
             found = self.input_options(ctx, self._own_values(ctx, args))
         except (click.ClickException, DalsegnoError) as error:
@@ -55,7 +56,13 @@ class InputsCommand(click.RichCommand):
                 reason = error.message if isinstance(error, click.ClickException) else str(error)
                 note(f"The inputs cannot be listed: {reason}\n")
         ctx.meta[_PARAMS] = found
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            names = ", ".join(param.opts[0] for param in found)
+            if names:
+                error.message = f"there is no input or option {error.option_name!r}; the inputs are {names}"
+            raise
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The command's own parameters and the inputs."""
@@ -71,11 +78,26 @@ class InputsCommand(click.RichCommand):
     ) -> list[click.Option]:
         """An option for each input whose name is free."""
         taken = self.own_names(ctx)
-        return [_option(each, describe(each)) for each in inputs if f"--{each.name}" not in taken]
+        options = []
+        for each in inputs:
+            names = {f"--{each.name}", *([f"--no_{each.name}"] if each.is_bool else [])}
+            if names & taken:
+                ctx.meta[_HIDDEN].append(each.name)
+            else:
+                options.append(_option(each, describe(each)))
+                taken |= names
+        return options
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Which inputs have no option, at the end of the help."""
+        super().format_epilog(ctx, formatter)
+        hidden = ctx.meta.get(_HIDDEN)
+        if hidden:
+            formatter.write(f" Only --input NAME=JSON sets: {', '.join(hidden)}\n")
 
     def _own_values(self, ctx: click.Context, args: Sequence[str]) -> dict[str, Any]:
         first = click.RichCommand(
-            self.name,
+            name=self.name,
             params=self.params,
             add_help_option=False,
             context_settings={

@@ -15,6 +15,7 @@ from dalsegno.cli._text import value_text
 if TYPE_CHECKING:
     from dalsegno.engine import Engine
     from dalsegno.run import Run
+    from dalsegno.settings import Durability, Isolation
 
 ROOT = "a0"
 SHOWN = 60
@@ -72,10 +73,10 @@ def rerun(
     label: Mapping[str, str],
     env: Mapping[str, str],
     follow: bool,
-    durability: str | None,
+    durability: Durability | None,
     inputs: tuple[str, ...],
     inputs_file: str | None,
-    isolation: str | None,
+    isolation: Isolation | None,
     as_json: bool,
 ) -> int:
     """Run a recorded RUN again, or one of its actions, with the recorded code.

@@ -16,9 +16,11 @@ from dalsegno.cli._table import print_json, print_table
 from dalsegno.cli._text import clean_lines
 
 if TYPE_CHECKING:
+    from dalsegno.bundle import CopyStyle
     from dalsegno.engine import Engine
     from dalsegno.interface import Option
     from dalsegno.run import Run
+    from dalsegno.settings import Durability
     from dalsegno.task import Task
 
 _MODULE, _TASK = "dalsegno.run.module", "dalsegno.run.task"
@@ -74,12 +76,12 @@ def run(
     label: Mapping[str, str],
     env: Mapping[str, str],
     follow: bool,
-    durability: str | None,
+    durability: Durability | None,
     inputs: tuple[str, ...],
     inputs_file: str | None,
     rerun_from: str | None,
     root_dir: str | None,
-    copy_style: str,
+    copy_style: CopyStyle,
     as_json: bool,
 ) -> int:
     """Run TASK of the Python file or module FILE; without TASK, list the tasks it has.

@@ -99,7 +99,7 @@ class Screen:
         for action in tally.longest(ROWS):
             took = duration((now - action.started_at) / 1e9)
             lines.append(Text(f"  {clean(action.name)}  {took}", no_wrap=True, overflow="ellipsis"))
-        more = tally.phases().get("running", 0) - ROWS
+        more = tally.phases().get("running", 0) - 1 - ROWS
         if more > 0:
             lines.append(Text(f"  and {more:,} more", style="dim"))
         return Group(*lines)

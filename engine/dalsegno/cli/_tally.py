@@ -46,9 +46,9 @@ class Tally(Observer):
             return {**running, **dict(self._ended.most_common())}
 
     def longest(self, most: int) -> list[ActionRecord]:
-        """The running actions that began first, at most so many."""
+        """The running actions that began first, at most so many; the root is always among them and is left out."""
         with self._lock:
-            return list(self._running.values())[:most]
+            return [action for seq, action in self._running.items() if seq][:most]
 
     def elapsed(self) -> float:
         """Seconds since the run began, or how long it took."""

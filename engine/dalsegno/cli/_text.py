@@ -83,11 +83,20 @@ def _escaped(character: str) -> str:
 
 
 def _readable(shown: Any) -> Any:
-    """What JSON lacks, written as people would: without the wrapping where one text says it all."""
+    """A view of a value without the wrapping that says its exact type, where people can do without."""
     if isinstance(shown, list):
         return [_readable(each) for each in shown]
     if not isinstance(shown, dict):
         return shown
-    if shown.keys() == {"$type", "value"} and isinstance(shown["value"], str):
-        return shown["value"]
+    match shown:
+        case {"$type": "enum", "class": str(name), "value": value}:
+            return f"{name.rpartition('.')[2]}.{value}"
+        case {"$type": _, "value": value, **rest} if not rest:
+            return _readable(value)
+        case {"$type": "tuple" | "set" | "frozenset", "items": items, **rest} if not rest:
+            return _readable(items)
+        case {"$type": "dataclass" | "model" | "namedtuple", "class": _, "fields": fields, **rest} if (
+            not rest
+        ):
+            return _readable(fields)
     return {key: _readable(each) for key, each in shown.items()}

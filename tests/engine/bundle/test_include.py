@@ -94,22 +94,27 @@ def test_links_that_leave_the_root_are_not_followed(root: Path, tmp_path: Path) 
     }
 
 
-def test_the_store_is_not_even_opened(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_store_is_not_even_opened(root: Path, python: Any) -> None:
     store = root / "inc_pkg" / "store"
     store.mkdir()
     for name in ("data.mdb", "lock.mdb"):
         (store / name).write_text("store")
     (root / "inc_pkg" / "by_link").symlink_to(store)
     os.link(store / "lock.mdb", root / "inc_pkg" / "hard.mdb")
-    opened: list[str] = []
-    real = os.open
-    monkeypatch.setattr(
-        os, "open", lambda path, *rest, **more: (opened.append(str(path)), real(path, *rest, **more))[1]
-    )
     exclude = identities(store)
-    taken = capture(["inc_pkg.task"], include=[(root, "inc_pkg")], exclude_dirs=exclude)
-    assert not [path for path in paths(taken) if path.endswith(".mdb")]
-    assert not [path for path in opened if path.endswith(".mdb")]
+    code = """
+        import json, sys
+        from dalsegno.bundle import capture, identities
+        import inc_pkg.task
+        root, opened = sys.argv[1], []
+        exclude = identities(root + "/inc_pkg/store")
+        sys.addaudithook(lambda event, details: opened.append(str(details[0])) if event == "open" else None)
+        taken = capture(["inc_pkg.task"], include=[(root, "inc_pkg")], copy_style="all", exclude_dirs=exclude)
+        print(json.dumps([path for path in [*opened, *(file.path for file in taken.bundle.files)] if ".csv" in path or ".mdb" in path]))
+    """
+    seen = python("-c", code, str(root), path=(root,))
+    assert [path for path in seen if path.endswith(".mdb")] == []
+    assert {"inc_pkg/data/a.csv", str(root / "inc_pkg" / "data" / "a.csv")} <= set(seen)
     with pytest.raises(BundleCaptureError, match="never recorded"):
         capture(["inc_pkg.task"], include=[(root, "inc_pkg/hard.mdb")], exclude_dirs=exclude)
     assert "inc_pkg/hard.mdb" in paths(capture(["inc_pkg.task"], include=[(root, "inc_pkg")]))

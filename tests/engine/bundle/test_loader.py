@@ -68,7 +68,7 @@ def test_three_versions_of_one_package_in_one_process(project: Project) -> None:
     assert [first.how, second.how] == ["private", "real"]
     project(version(3))
     live = importlib.import_module("ver_pkg.main")
-    third = load(capture(["ver_pkg.main"]).bundle, {}.__getitem__)
+    third = load(capture(["ver_pkg.main"]).bundle, dict[bytes, bytes]().__getitem__)
     assert third.how == "live"
     assert third.module("ver_pkg.main") is live
     assert first.module("ver_pkg.main").run() == [1] * 9

@@ -49,7 +49,7 @@ def test_layout_in_memory_does_not_matter() -> None:
 
 def test_padding_is_no_part_of_the_value() -> None:
     dtype = np.dtype([("a", "i1"), ("b", "f8"), ("c", [("d", "i1"), ("e", "i4")])], align=True)
-    zeros, ones = (np.frombuffer(bytes([fill]) * dtype.itemsize, dtype).copy() for fill in (0, 255))
+    zeros, ones = (np.frombuffer(bytearray([fill]) * dtype.itemsize, dtype) for fill in (0, 255))
     for array in (zeros, ones):
         array["a"], array["b"], array["c"]["d"], array["c"]["e"] = 1, 2.0, 3, 4
     assert zeros.tobytes() != ones.tobytes()

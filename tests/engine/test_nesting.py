@@ -1,0 +1,427 @@
+"""Calls of tasks in tasks: sync and async in any mixture, under asyncio and trio."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from itertools import product
+from typing import Any, NamedTuple
+
+import anyio
+import pytest
+import trio
+
+import dalsegno
+from dalsegno import Engine, Phase, TaskEnvironment, ctx, group
+from dalsegno.errors import InputError, SyncTaskCallInAsyncContextError
+
+Play = Callable[..., Any]
+env = TaskEnvironment("nesting")
+
+
+@env.task
+async def alpha(plan: str) -> str:
+    if not plan:
+        return "a"
+    rest = plan[1:]
+    return "a" + (await alpha(rest) if plan[0] == "a" else await sigma.aio(rest))
+
+
+@env.task
+def sigma(plan: str) -> str:
+    if not plan:
+        return "s"
+    rest = plan[1:]
+    return "s" + (sigma(rest) if plan[0] == "s" else asyncio.run(alpha(rest)))
+
+
+PLANS = ["".join(letters) for letters in product("as", repeat=3)] + ["asas" * 5, "s" * 12, "a" * 12]
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_sync_and_async_tasks_call_each_other_to_any_depth(play: Play, plan: str) -> None:
+    async def story(engine: Engine) -> None:
+        for task, first in ((alpha, "a"), (sigma, "s")):
+            run = await engine.run(task, plan)
+            assert await run.result.aio() == first + plan
+            actions = run.actions()
+            assert "".join(action.record.short_name[0] for action in actions) == first + plan
+            assert [action.record.parent for action in actions] == [None, *range(len(plan))]
+            assert [action.outputs() for action in actions] == [
+                ((first + plan)[depth:],) for depth in range(len(plan) + 1)
+            ]
+            assert {action.phase for action in actions} == {Phase.SUCCEEDED}
+
+    play(story)
+
+
+@env.task
+def thread() -> int:
+    return threading.get_ident()
+
+
+@env.task
+def same_thread() -> bool:
+    return thread() == threading.get_ident()
+
+
+@env.task
+async def other_thread() -> bool:
+    return await thread.aio() != threading.get_ident()
+
+
+def test_a_sync_task_runs_in_a_worker_thread_and_its_sync_children_in_the_same(play: Play) -> None:
+    async def story(engine: Engine) -> None:
+        assert await (await engine.run(same_thread)).result.aio() is True
+        assert await (await engine.run(other_thread)).result.aio() is True
+
+    play(story)
+
+
+@env.task
+async def calls_a_sync_task() -> int:
+    return thread()
+
+
+@env.task
+async def maps_without_aio() -> list[int]:
+    return list(dalsegno.map(thread, []))
+
+
+@pytest.mark.parametrize("task", [calls_a_sync_task, maps_without_aio])
+def test_a_sync_call_in_async_code_is_refused_with_the_cure(play: Play, task: Any) -> None:
+    async def story(engine: Engine) -> None:
+        run = await engine.run(task)
+        with pytest.raises(SyncTaskCallInAsyncContextError, match=r"\.aio\("):
+            await run.result.aio()
+        assert len(run.actions()) == 1
+
+    play(story)
+
+
+@env.task
+async def add(x: int, y: int = 10) -> int:
+    return x + y
+
+
+@env.task
+def twice(x: int) -> int:
+    return x * 2
+
+
+@env.task
+async def gathered(n: int) -> list[int]:
+    return await asyncio.gather(*(add(i) for i in range(n)), *(twice.aio(i) for i in range(n)))
+
+
+@env.task
+async def task_group(n: int) -> list[int]:
+    async with asyncio.TaskGroup() as tasks:
+        started = [tasks.create_task(add(i)) for i in range(n)]
+    return [task.result() for task in started]
+
+
+@env.task
+async def nursery(n: int) -> list[int]:
+    results = [0] * n
+
+    async def one(i: int) -> None:
+        results[i] = await add(i) + await twice.aio(i)
+
+    async with trio.open_nursery() as started:
+        for i in range(n):
+            started.start_soon(one, i)
+    return results
+
+
+@pytest.mark.parametrize(
+    ("backend", "task", "expected", "calls"),
+    [
+        ("asyncio", gathered, [10, 11, 12, 13, 0, 2, 4, 6], 8),
+        ("asyncio", task_group, [10, 11, 12, 13], 4),
+        ("trio", nursery, [10, 13, 16, 19], 8),
+    ],
+)
+def test_concurrent_children(play: Play, task: Any, expected: list[int], calls: int) -> None:
+    async def story(engine: Engine) -> None:
+        run = await engine.run(task, 4)
+        assert await run.result.aio() == expected
+        assert [child.phase for child in run.action().children] == [Phase.SUCCEEDED] * calls
+
+    play(story)
+
+
+@env.task
+async def maps_async(xs: list[int], ys: list[int]) -> list[int]:
+    return [result async for result in dalsegno.map.aio(add, xs, ys, concurrency=2)]
+
+
+@env.task
+def maps_sync(xs: list[int], ys: list[int]) -> list[int]:
+    return list(dalsegno.map(add, xs, ys, group_name="sums"))
+
+
+@env.task
+def maps_a_sync_task(xs: list[int]) -> list[int]:
+    return list(dalsegno.map(twice, xs))
+
+
+def test_map_gives_results_in_order_and_records_each_call_in_a_group(play: Play) -> None:
+    async def story(engine: Engine) -> None:
+        for task, args, expected, where in [
+            (maps_async, ([1, 2, 3], [10, 20, 30]), [11, 22, 33], "add"),
+            (maps_sync, ([1, 2, 3], [10, 20]), [11, 22], "sums"),
+            (maps_a_sync_task, ([4, 5],), [8, 10], "twice"),
+        ]:
+            run = await engine.run(task, *args)
+            assert await run.result.aio() == expected
+            children = run.action().children
+            assert sorted(child.result() for child in children) == expected
+            assert {child.group for child in children} == {where}
+
+    play(story)
+
+
+@env.task
+async def fails_on(x: int, bad: int) -> int:
+    if x >= bad:
+        raise ValueError(f"no {x}")
+    return x
+
+
+@env.task
+async def maps_with_failures(raising: bool) -> list[str]:
+    results = dalsegno.map.aio(fails_on, [1, 2, 3], [2, 2, 2], return_exceptions=not raising)
+    return [repr(result) async for result in results]
+
+
+def test_map_gives_exceptions_or_raises_the_first_in_order(play: Play) -> None:
+    async def story(engine: Engine) -> None:
+        run = await engine.run(maps_with_failures, False)
+        assert await run.result.aio() == ["1", "ValueError('no 2')", "ValueError('no 3')"]
+        run = await engine.run(maps_with_failures, raising=True)
+        with pytest.raises(ValueError, match="no 2"):
+            await run.result.aio()
+
+    play(story)
+
+
+@env.task
+async def in_groups() -> list[str]:
+    keys = []
+    with group("outer"):
+        keys.append(ctx().group_data)
+        await add(1)
+        with group("inner"):
+            keys.append(ctx().group_data)
+            await add(1)
+            await sees_group()
+    await add(1)
+    return [*keys, ctx().group_data]
+
+
+@env.task
+async def sees_group() -> str:
+    await add(1)
+    return ctx().group_data
+
+
+def test_groups_nest_are_recorded_and_part_of_the_key_and_end_at_a_task(play: Play) -> None:
+    async def story(engine: Engine) -> None:
+        run = await engine.run(in_groups)
+        assert await run.result.aio() == ["outer", "outer/inner", ""]
+        first, second, seeing, third = run.action().children
+        assert [first.group, second.group, third.group] == ["outer", "outer/inner", ""]
+        assert len({first.key, second.key, third.key}) == 3
+        assert len({first.name, second.name, third.name}) == 3
+        assert seeing.result() == ""
+        (below,) = seeing.children
+        assert below.group == ""
+        assert below.key == third.key  # the same call below another parent
+
+    play(story)
+
+
+@env.task
+def sees_context() -> dict[str, object]:
+    here = ctx()
+    assert here.action is not None
+    return {
+        "names": [here.action.name, here.action.run_name, here.action.project, here.action.domain],
+        "attempt": here.attempt_number,
+        "mode": here.mode,
+        "custom": dict(here.custom_context),
+        "labels": dict(here.labels),
+        "env": dict(here.env_vars),
+        "true": bool(here),
+        "start": here.run_start_time,
+    }
+
+
+@env.task
+async def context_below() -> list[dict[str, object]]:
+    return [await sees_context.aio()]
+
+
+def test_ctx_shows_the_action_its_run_and_what_the_run_was_given(play: Play) -> None:
+    async def story(engine: Engine) -> None:
+        context = engine.with_runcontext(
+            name="n", custom_context={"user": "ann"}, labels={"team": "x"}, env_vars={"A": "1"}
+        )
+        run = await context.run(context_below)
+        (seen,) = await run.result.aio()
+        (child,) = run.action().children
+        assert seen == {
+            "names": [child.name, "n", "default", "development"],
+            "attempt": 0,
+            "mode": "local",
+            "custom": {"user": "ann"},
+            "labels": {"team": "x"},
+            "env": {"A": "1"},
+            "true": True,
+            "start": run.record.started_at,
+        }
+
+    assert not ctx()
+    assert ctx().action is None
+    play(story)
+
+
+class Split(NamedTuple):
+    low: list[int]
+    high: list[int]
+
+
+@env.task
+def split(xs: list[int], at: int = 3) -> Split:
+    return Split([x for x in xs if x < at], [x for x in xs if x >= at])
+
+
+@env.task
+def pair(x: int) -> tuple[int, str]:
+    return x, str(x)
+
+
+@env.task
+def nothing() -> None:
+    return None
+
+
+@env.task
+async def uses_outputs() -> tuple[bool, int, str]:
+    named = await split.aio([1, 5], at=2)
+    low, high = named
+    number, text = await pair.aio(7)
+    assert await nothing.aio() is None
+    return isinstance(named, Split) and named.low == low == [1], high[0] + number, text
+
+
+def test_defaults_and_several_outputs(play: Play) -> None:
+    async def story(engine: Engine) -> None:
+        run = await engine.run(split, [1, 2, 3])
+        assert run.inputs() == {"xs": [1, 2, 3], "at": 3}
+        result = await run.result.aio()
+        assert result == Split([1, 2], [3])
+        assert type(result) is Split
+        assert run.outputs() == ([1, 2], [3])
+        run = await engine.run(pair, x=1)
+        assert await run.result.aio() == (1, "1")
+        assert run.outputs() == (1, "1")
+        run = await engine.run(nothing)
+        assert await run.result.aio() is None
+        assert run.outputs() == ()
+        run = await engine.run(uses_outputs)
+        assert await run.result.aio() == (True, 12, "7")
+
+    play(story)
+
+
+@env.task
+def grows(xs: list[int]) -> list[int]:
+    xs.append(99)
+    return xs
+
+
+@env.task
+async def keeps(xs: list[int]) -> list[list[int]]:
+    returned = await grows.aio(xs)
+    returned_again = await grows.aio(xs)
+    xs.append(0)
+    return [xs, returned, returned_again]
+
+
+def test_values_cross_the_border_of_a_task_by_value(play: Play) -> None:
+    async def story(engine: Engine) -> None:
+        given = [1]
+        run = await engine.run(keeps, given)
+        given.append(5)
+        assert await run.result.aio() == [[1, 0], [1, 99], [1, 99]]
+        assert given == [1, 5]
+        assert run.inputs() == {"xs": [1]}
+        first, second = run.action().children
+        assert first.inputs() == second.inputs() == {"xs": [1]}
+        again = await engine.rerun(run.name)
+        assert await again.result.aio() == [[1, 0], [1, 99], [1, 99]]
+
+    play(story)
+
+
+@env.task
+async def renames() -> int:
+    return await add.override(short_name="plus", retries=2)(1)
+
+
+def test_override_changes_the_name_and_the_recorded_settings_of_a_call(play: Play) -> None:
+    async def story(engine: Engine) -> None:
+        run = await engine.run(renames)
+        assert await run.result.aio() == 11
+        (child,) = run.action().children
+        assert child.name.startswith("plus-")
+        assert child.template.settings.keys() == {"short_name", "retries"}
+        assert child.task == "nesting.add"
+
+    play(story)
+    assert add.short_name == "add"
+
+
+@env.task
+async def bad_call() -> str:
+    try:
+        await add("x", z=1)  # type: ignore[call-arg, arg-type]  # wrong on purpose
+    except InputError as error:
+        return str(error)
+    return "accepted"
+
+
+def test_a_wrong_call_inside_a_task_is_refused_and_no_action(play: Play) -> None:
+    async def story(engine: Engine) -> None:
+        run = await engine.run(bad_call)
+        message = await run.result.aio()
+        assert "2 problems with the inputs of nesting.add" in message
+        assert len(run.actions()) == 1
+
+    play(story)
+
+
+@env.task
+async def in_a_cancel_scope() -> int:
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            for i in range(3):
+                tasks.start_soon(add, i)
+    return 3
+
+
+def test_anyio_task_groups_and_scopes(play: Play) -> None:
+    async def story(engine: Engine) -> None:
+        run = await engine.run(in_a_cancel_scope)
+        assert await run.result.aio() == 3
+        assert sorted(child.result() for child in run.action().children) == [10, 11, 12]
+
+    play(story)
+
+
+def test_outside_a_run_tasks_are_plain_functions() -> None:
+    assert twice(4) == 8
+    assert asyncio.run(add(1, y=2)) == 3
+    assert asyncio.run(twice.aio(5)) == 10
+    assert list(dalsegno.map(twice, [1, 2])) == [2, 4]
