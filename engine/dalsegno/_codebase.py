@@ -13,7 +13,6 @@ from dalsegno._ledger import Ledger
 from dalsegno.bundle import (
     Bundle,
     Capture,
-    Manifest,
     capture,
     differences,
     identities,
@@ -65,7 +64,7 @@ class Codebase:
         isolation: Literal["private"] | None = None
         if settings is not None and settings.isolation == "private":
             isolation = "private"
-        content = Bundle.from_record(self._ledger.plain("bundle", bundle))
+        content = Bundle.decode(self._ledger.get("bundle", bundle))
         loaded = load(content, lambda blob: self._ledger.get("blob", blob), isolation=isolation)
         code = self._recorded.get((bundle, isolation))
         if code is None or code.loaded is not loaded:
@@ -77,7 +76,7 @@ class Codebase:
         if recorded in self._compared and not strict:
             return
         self._compared.add(recorded)
-        before = Manifest.from_record(self._ledger.plain("manifest", recorded))
+        before = records.unpack_manifest(self._ledger.get("manifest", recorded))
         found = differences(before, installed(before))
         if found and strict:
             raise EnvironmentMismatchError("this environment is not the recorded one: " + "; ".join(found))
@@ -86,9 +85,9 @@ class Codebase:
 
     def _new(self, taken: Capture) -> RunCode:
         bundle = taken.bundle
-        recorded_manifest = records.pack_plain(manifest(taken.imports).to_record())
+        recorded_manifest = records.pack_manifest(manifest(taken.imports))
         manifest_digest, puts = self._ledger.prepare("manifest", recorded_manifest)
-        digest, bundle_puts = self._ledger.prepare("bundle", records.pack_plain(bundle.to_record()))
+        digest, bundle_puts = self._ledger.prepare("bundle", bundle.encode())
         if bundle_puts:  # a bundle that is there has its files there
             for blob in bundle.blobs():
                 puts += self._ledger.prepare("blob", taken.read(blob))[1]

@@ -99,7 +99,7 @@ async def _serve(request: dict[str, Any], answers: BinaryIO, folder: str) -> Non
             settings = RunSettings(**request["settings"])
             source = engine.ledger.action(find_source(engine, settings, request["run"]), request["action"])
             bundle = engine.ledger.template(source.template).bundle_digest
-            content = Bundle.from_record(engine.ledger.plain("bundle", bundle))
+            content = Bundle.decode(engine.ledger.get("bundle", bundle))
             write_files(content, lambda blob: engine.ledger.get("blob", blob), folder)
             sys.path.insert(0, folder)
             run = await RunContext(engine, settings).rerun_with(

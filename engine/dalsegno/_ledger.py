@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
-from typing import Any
 
 from dalsegno import _records as records
 from dalsegno._identity import ROOT_NAME, long_action_name, split_action_name
@@ -113,10 +112,6 @@ class Ledger:
     def template(self, digest: bytes) -> TaskTemplate:
         """The task template with that digest."""
         return records.unpack_template(self.get("template", digest))
-
-    def plain(self, kind: str, digest: bytes) -> Any:
-        """A bundle list or manifest."""
-        return records.unpack_plain(self.get(kind, digest), kind)
 
     def prepare(self, kind: str, data: bytes) -> tuple[bytes, list[Put]]:
         """The digest of an object, and the puts that store it; none when it is there already."""

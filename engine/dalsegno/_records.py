@@ -14,6 +14,7 @@ from typing import Any
 import msgpack
 
 from dalsegno._identity import ROOT_NAME, action_name
+from dalsegno.bundle import Manifest
 from dalsegno.errors import DecodeError
 from dalsegno.models import ActionRecord, Failure, Phase, Ref, Relation, RunRecord, TaskTemplate, Value
 
@@ -277,13 +278,12 @@ def unpack_template(data: bytes) -> TaskTemplate:
     return TaskTemplate(*_unpack(data, "template"))
 
 
-def pack_plain(value: object) -> bytes:
-    """A bundle list or a manifest: lists, dicts, text, bytes and numbers."""
-    return bytes(_pack([LAYOUT, value]))
+def pack_manifest(manifest: Manifest) -> bytes:
+    return bytes(_pack([LAYOUT, manifest.to_record()]))
 
 
-def unpack_plain(data: bytes, what: str) -> Any:
-    return _unpack(data, what)[0]
+def unpack_manifest(data: bytes) -> Manifest:
+    return Manifest.from_record(_unpack(data, "manifest")[0])
 
 
 def pack_log(stream: str, at: int, text: str) -> bytes:

@@ -157,7 +157,9 @@ class _Writer:
     def _define(self, owner: Any, write: Callable[[], Schema]) -> Schema:
         name: str = owner.__name__
         if self._owners.get(name, owner) is not owner and not self._adopt(name, owner, write):
-            name = f"{recorded_module_name(owner.__module__)}.{getattr(owner, '__qualname__', name)}".replace(".", "__")
+            name = f"{recorded_module_name(owner.__module__)}.{getattr(owner, '__qualname__', name)}".replace(
+                ".", "__"
+            )
         if name not in self._owners:
             self._owners[name] = owner
             self.defs[name] = {}

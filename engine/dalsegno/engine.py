@@ -15,9 +15,9 @@ from dalsegno import _rerun
 from dalsegno._capture import captured
 from dalsegno._code import RunCode
 from dalsegno._codebase import Codebase
+from dalsegno._isolated import spawn
 from dalsegno._ledger import Ledger, Query
 from dalsegno._loops import Home
-from dalsegno._isolated import spawn
 from dalsegno._runner import LiveAction, LiveRun, Outcome
 from dalsegno._start import Start, first
 from dalsegno.config import find_config

@@ -8,6 +8,7 @@ other arguments than the ones it handed on.
 from __future__ import annotations
 
 import builtins
+import os
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -23,14 +24,23 @@ __all__ = ["failure_of", "revive"]
 TEXT_LIMIT = 64 << 10
 """Longer tracebacks lose their middle."""
 
-_OWN_FOLDER = str(Path(__file__).parent)
+_OWN_FOLDER = f"{Path(__file__).parent}{os.sep}"
+
+_FIELDS: dict[type[BaseException], tuple[str, ...]] = {
+    OSError: ("errno", "strerror", "filename", "filename2"),
+    ImportError: ("name", "path"),
+    NameError: ("name",),
+    AttributeError: ("name",),
+    SystemExit: ("code",),
+}
+"""What built-in classes keep beside their arguments and attributes."""
 
 
 def failure_of(error: BaseException) -> Failure:
     """The record of an exception: class, message, traceback with source lines and causes, and its state."""
     kind = type(error)
     try:
-        state = encode((error.args, dict(error.__dict__)), module_name=recorded_module_name).data
+        state = encode(_state(error), module_name=recorded_module_name).data
     except DalsegnoError:
         state = b""
     try:
@@ -50,9 +60,11 @@ def revive(failure: Failure, resolve: Callable[[str, str], Any]) -> BaseExceptio
     module, _, qualname = failure.kind.partition(":")
     try:
         kind = resolve(module, qualname)
-        args, attributes = decode(failure.state, resolve=resolve)
+        args, attributes, fields, members = decode(failure.state, resolve=resolve)
         if not issubclass(kind, BaseException):
             raise TypeError(failure.kind)
+        if members:
+            args = (args[0], [revive(Failure(*member), resolve) for member in members])
         error: BaseException
         if kind.__module__ == builtins.__name__:
             error = kind(*args)
@@ -60,9 +72,30 @@ def revive(failure: Failure, resolve: Callable[[str, str], Any]) -> BaseExceptio
             error = kind.__new__(kind, *args)
             error.args = args
         error.__dict__.update(attributes)
+        for name, value in fields.items():
+            setattr(error, name, value)
     except Exception:  # whatever is missing or broken, the recorded text still tells what happened
         error = RecordedError(failure.kind.replace(":", "."), failure.message)
     return error
+
+
+def _state(error: BaseException) -> tuple[object, ...]:
+    """All that makes the exception: arguments, attributes, fields of built-in classes, members of a group."""
+    fields = {
+        name: value
+        for kind, names in _FIELDS.items()
+        if isinstance(error, kind)
+        for name in names
+        if (value := getattr(error, name)) is not None
+    }
+    args: tuple[object, ...] = error.args
+    members: list[tuple[object, ...]] = []
+    if isinstance(error, BaseExceptionGroup):
+        args = args[:1]
+        for member in error.exceptions:
+            inner = failure_of(member)
+            members.append((inner.kind, inner.message, "", inner.state))
+    return args, dict(error.__dict__), fields, members
 
 
 def _text(error: BaseException) -> str:

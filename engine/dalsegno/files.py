@@ -155,8 +155,10 @@ class Dir:
             return iter(self._files.items())
         if not self.path.is_dir():
             raise NotADirectoryError(f"{self.path} is not a directory")
-        found = sorted(_walk(self.path, (self.path.resolve(),)))
-        return ((path.relative_to(self.path).as_posix(), File(path)) for path in found)
+        found = {
+            path.relative_to(self.path).as_posix(): path for path in _walk(self.path, (self.path.resolve(),))
+        }
+        return ((path, File(found[path])) for path in sorted(found))
 
     def download(self, to: str | os.PathLike[str] | None = None) -> Path:
         """Copy all files below the directory `to`, which is made if need be; says where they are.
@@ -195,7 +197,7 @@ class Dir:
 
     def __reduce__(self) -> Any:
         """Pickled with its content, since a path means nothing elsewhere."""
-        return Dir._recorded, (self.name, {path: file for path, file in self.files()})
+        return Dir._recorded, (self.name, dict(self.files()))
 
 
 def is_plain_name(name: object) -> bool:

@@ -50,7 +50,7 @@ Value = bytes | Ref
 class Failure:
     """An exception as it was recorded.
 
-    `kind` is the class as "module.QualifiedName"; `text` the formatted traceback with source lines and causes;
+    `kind` is the class as "module:QualifiedName"; `text` the formatted traceback with source lines and causes;
     `state` the encoded arguments and attributes, empty when they could not be encoded.
     """
 
@@ -62,7 +62,7 @@ class Failure:
     @property
     def code(self) -> str:
         """The bare class name."""
-        return self.kind.rpartition(".")[2]
+        return self.kind.rpartition(":")[2].rpartition(".")[2]
 
 
 @dataclass(frozen=True, slots=True)

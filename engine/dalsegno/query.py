@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from dalsegno._ledger import Ledger, LogLine
-from dalsegno.bundle.model import Bundle
 from dalsegno.codec import split_map, view
 from dalsegno.models import ActionRecord, Failure, Ref, RunRecord, TaskTemplate, Value
 from dalsegno_storage.digest import digest
+
+if TYPE_CHECKING:
+    from dalsegno.bundle import Bundle
 
 __all__ = [
     "ActionView",
@@ -228,7 +230,9 @@ def log_views(run: RunRecord, lines: Iterable[LogLine], names: Mapping[int, str]
 
 def recorded_bundle(ledger: Ledger, run: RunRecord) -> Bundle:
     """The list of a run's recorded files."""
-    return Bundle.from_record(ledger.plain("bundle", run.bundle))
+    from dalsegno.bundle import Bundle
+
+    return Bundle.decode(ledger.get("bundle", run.bundle))
 
 
 def file_views(bundle: Bundle) -> list[FileView]:

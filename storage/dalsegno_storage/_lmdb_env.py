@@ -64,10 +64,10 @@ class Environment:
         env = self.env
         try:
             return env.begin()
-        except (lmdb.PanicError, lmdb.MapResizedError):
-            self._open_again(env)
         except lmdb.ReadersFullError:
             env.reader_check()
+        except lmdb.Error as error:
+            self._open_again(env, error)
         return self.env.begin()
 
     def begin_write(self, timeout: float) -> "lmdb.Transaction[bytes]":
@@ -82,8 +82,8 @@ class Environment:
                 env = self.env
                 try:
                     return env.begin(write=True)
-                except (lmdb.PanicError, lmdb.MapResizedError):
-                    self._open_again(env)
+                except lmdb.Error as error:
+                    self._open_again(env, error)
                 return self.env.begin(write=True)
             except BaseException:
                 self._writer_lock.give()
@@ -110,7 +110,8 @@ class Environment:
             # This spares the next opening a walk through the free list (see `_lmdb_length`). Within a
             # transaction nobody else makes the file longer.
             with self.env.begin(write=True), suppress(OSError):
-                if status.st_size < (length := self._full_length()):
+                length = self._full_length()
+                if Path(self._data_path).stat().st_size < length:
                     os.truncate(self._data_path, length)
 
     def _full_length(self) -> int:
@@ -124,7 +125,12 @@ class Environment:
             self._writer_lock.close()
             self._writer_lock = None
 
-    def _open_again(self, failed: lmdb.Environment) -> None:
+    def _open_again(self, failed: lmdb.Environment, error: lmdb.Error) -> None:
+        """Open the environment again if that is a cure for `error`, and raise it if not."""
+        # An environment that is closed although somebody still has it could not be opened the last time.
+        closed = "closed/deleted/dropped" in str(error) and self.references > 0
+        if not closed and not isinstance(error, lmdb.PanicError | lmdb.MapResizedError):
+            raise error
         with self._opening:
             if self.env is failed:
                 failed.close()

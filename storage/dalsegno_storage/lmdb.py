@@ -23,11 +23,10 @@ __all__ = ["LmdbStore"]
 class LmdbStore:
     """A store in the folder `path`.
 
-    A missing or empty folder becomes a store unless `create` is false. With `read_only`, `write()` is
-    StorePermissionError and a store that this user may not change can be opened. `map_size` limits the data in
-    bytes; the default is as large as the address space allows, up to 1 TiB. `busy_timeout` is how many seconds
-    `write()` waits for other writers. Several stores on one folder share one environment, with the `map_size`
-    of the first.
+    A missing or empty folder becomes a store unless `create` is false. With `read_only` nothing is made, `write()` is
+    StorePermissionError, and a store on a read-only disk can be opened. `map_size` limits the data in bytes; the
+    default is as large as the address space allows, up to 1 TiB. `busy_timeout` is how many seconds `write()` waits
+    for other writers. Several stores on one folder share one environment, with the `map_size` of the first.
     """
 
     def __init__(

@@ -217,7 +217,11 @@ def _connection(path: Path, mode: str, timeout: float) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
-    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -256,16 +260,17 @@ def _link(temporary: Path, path: Path) -> None:
 
 
 def _check_format(path: Path) -> None:
-    connection = _connection(path, "ro", 0)
     try:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        connection = _connection(path, "ro", 0)
+        try:
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            (found,) = connection.execute("PRAGMA user_version").fetchone()
+        finally:
+            connection.close()
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
             raise NotAStoreError(path, "it is not a SQLite file") from error
         raise
-    finally:
-        connection.close()
     if application != _APPLICATION:
         raise NotAStoreError(path, "it is a SQLite file of another application")
     if found > _FORMAT:

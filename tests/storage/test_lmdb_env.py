@@ -17,6 +17,7 @@ from dalsegno_storage.errors import (
     StoreBusyError,
     StoreClosedError,
     StoreDamagedError,
+    StoreError,
     StoreForkedError,
     StoreFullError,
 )
@@ -277,6 +278,26 @@ def test_an_environment_that_panicked_is_opened_again(store: LmdbStore) -> None:
     environment.env = Panicking(environment.env)  # type: ignore[assignment]  # as above
     put(store, (b"b", b"2"))
     assert everything(store) == [(b"a", b"1"), (b"b", b"2")]
+
+
+def test_an_environment_that_could_not_be_opened_again(store: LmdbStore) -> None:
+    environment = store._environment
+    assert environment is not None
+    put(store, (b"a", b"1"))
+    environment.env = Panicking(environment.env)  # type: ignore[assignment]  # as above
+    (store.path / "data.mdb").rename(store.path / "aside")
+    (store.path / "data.mdb").mkdir()
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            everything(store)
+    (store.path / "data.mdb").rmdir()
+    (store.path / "aside").rename(store.path / "data.mdb")
+    assert everything(store) == [(b"a", b"1")]
+    put(store, (b"b", b"2"))
+    late = store.read()
+    store.close()
+    with pytest.raises(StoreClosedError), late:
+        pass
 
 
 def test_a_file_that_is_removed_while_it_is_open(store: LmdbStore) -> None:

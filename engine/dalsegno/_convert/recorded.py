@@ -187,7 +187,9 @@ class Living(Kind):
 
     def holds(self, value: object) -> bool:
         cls = type(value)
-        return (recorded_module_name(cls.__module__), cls.__qualname__) in self.classes or self.base.holds(value)
+        return (recorded_module_name(cls.__module__), cls.__qualname__) in self.classes or self.base.holds(
+            value
+        )
 
     def convert(self, value: object, source: Source, path: Path, report: Report) -> object:
         return self.base.convert(value, source, path, report)

@@ -11,8 +11,9 @@ from importlib.machinery import ModuleSpec
 from threading import RLock
 from types import ModuleType
 
+from dalsegno._module_names import private as recorded_names
 from dalsegno.bundle._module_loader import ModuleLoader
-from dalsegno.bundle._space import Space, recorded_names
+from dalsegno.bundle._space import Space
 
 _spaces: dict[str, Space] = {}
 _lock = RLock()

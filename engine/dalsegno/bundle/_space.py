@@ -17,6 +17,7 @@ from threading import RLock, local
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
+from dalsegno._module_names import private as recorded_names
 from dalsegno.bundle._imports import absolute_names, scan
 from dalsegno.bundle._module_loader import ModuleLoader
 from dalsegno.bundle._modules import importable, is_ours
@@ -29,7 +30,6 @@ from dalsegno.bundle.pickles import unpickle_function
 if TYPE_CHECKING:
     from importlib.abc import Loader
 
-recorded_names: dict[str, str] = {}
 """Recorded name by name in `sys.modules`, for the modules that have a prefix."""
 
 _lock = RLock()

@@ -26,10 +26,11 @@ from threading import RLock
 from types import ModuleType
 from typing import Literal, cast
 
+from dalsegno._module_names import recorded_module_name
 from dalsegno.bundle._importer import close_space, open_space
 from dalsegno.bundle._live import Live, live_files
-from dalsegno.bundle._modules import importable, main_name
-from dalsegno.bundle._space import Space, modules_of, recorded_names, tops_of
+from dalsegno.bundle._modules import importable
+from dalsegno.bundle._space import Space, modules_of, tops_of
 from dalsegno.bundle.model import Bundle, ReadBlob
 from dalsegno.errors import BundleLoadError
 
@@ -124,16 +125,6 @@ def unload(bundle_digest: bytes) -> None:
             known = _loaded.pop((bundle_digest, private), None)
             if known is not None and isinstance(known._code, Space):
                 close_space(known._code)
-
-
-def recorded_module_name(name: str) -> str:
-    """The name under which the module that is called `name` in this process is recorded.
-
-    Takes the prefix off a private module, and gives `__main__` the name of its file; other names are the same.
-    """
-    if name in ("__main__", "__mp_main__"):
-        return main_name() or name
-    return recorded_names.get(name, name)
 
 
 def _choose(bundle: Bundle, read_blob: ReadBlob, *, private: bool) -> LoadedBundle:

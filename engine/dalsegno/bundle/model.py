@@ -1,6 +1,6 @@
 """What a code bundle is: a sorted list of paths, the digests of their content, and their sizes.
 
-The digest of a bundle covers names and content only. Every part of it is preceded by its length, so `ab/c.py`
+The digest of a bundle covers names and content only. Its encoding gives the length of every part, so `ab/c.py`
 and `a/bc.py` never meet. Time, mode, owner, packer and the folder that the files came from have no part in it.
 
 A record may come from somebody else's export, so its paths are checked as if they were hostile, and the same
@@ -9,9 +9,12 @@ of at most 255 bytes; no two paths are the same on a file system that ignores ca
 is the folder of another.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 from unicodedata import normalize
+
+import msgpack
 
 from dalsegno.errors import BundleCaptureError, BundleLoadError
 from dalsegno_storage.digest import DIGEST_SIZE, digest
@@ -20,6 +23,9 @@ __all__ = ["Bundle", "BundleFile", "BundlePickle", "ReadBlob"]
 
 ReadBlob = Callable[[bytes], bytes]
 """Gives the bytes that have a digest, checked; raises when there are none."""
+
+LAYOUT = 1
+"""The number of the layout of encoded bundles."""
 
 _MAX_PART = 255
 _MAX_PATH = 1024
@@ -57,7 +63,7 @@ class Bundle:
     def __post_init__(self) -> None:
         object.__setattr__(self, "files", tuple(sorted(self.files)))
         object.__setattr__(self, "pickles", tuple(sorted(self.pickles)))
-        object.__setattr__(self, "digest", digest("bundle", _framed(self.files) + _framed(self.pickles)))
+        object.__setattr__(self, "digest", digest("bundle", self.encode()))
 
     def __hash__(self) -> int:
         return hash(self.digest)
@@ -72,6 +78,21 @@ class Bundle:
         return tuple(
             dict.fromkeys([file.blob for file in self.files] + [pickle.blob for pickle in self.pickles])
         )
+
+    def encode(self) -> bytes:
+        """The bytes that the digest covers and that are stored under it: msgpack of the layout number and the record."""
+        return cast("bytes", msgpack.packb([LAYOUT, *self.to_record()], unicode_errors="surrogatepass"))
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Bundle":
+        """The inverse of `encode`, as strict as `from_record`."""
+        try:
+            match msgpack.unpackb(data):
+                case [1, *record]:
+                    return cls.from_record(record)
+        except (ValueError, msgpack.UnpackException) as error:
+            raise BundleLoadError("", f"its record cannot be read: {error}") from error
+        raise BundleLoadError("", f"its record has another layout than {LAYOUT}, the one this release reads")
 
     def to_record(self) -> list[list[list[str | bytes | int]]]:
         """Plain lists: `[[[path, digest, size], …], [[name, digest, size], …]]`."""
@@ -160,15 +181,3 @@ def _entry(item: object) -> tuple[str, bytes, int]:
         case [str(name), bytes(blob), int(size)] if len(blob) == DIGEST_SIZE and 0 <= size < 2**63:
             return name, blob, size
     raise BundleLoadError("", "an entry of its record is not a name, a digest and a size")
-
-
-def _framed(entries: Iterable[BundleFile | BundlePickle]) -> bytes:
-    """The count, then for each entry the length of its name, the name, the digest and the size."""
-    parts = [b""]
-    for entry in entries:
-        match entry:
-            case BundleFile(name, blob, size) | BundlePickle(name, blob, size):
-                encoded = name.encode("utf-8", "surrogatepass")
-                parts += [len(encoded).to_bytes(4, "big"), encoded, blob, size.to_bytes(8, "big")]
-    parts[0] = (len(parts) // 4).to_bytes(4, "big")
-    return b"".join(parts)

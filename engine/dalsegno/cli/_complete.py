@@ -37,9 +37,11 @@ def runs(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
 
 def actions(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Names of actions of the run that the line names already."""
-    name = ctx.params.get("run_name")
+    # On a line that ends in an option without its value, click leaves the arguments where they are.
+    words = [ctx.params.get("run_name"), *(word for word in ctx.args if not word.startswith("-"))]
     with suppress(Exception), reading(ctx) as records:
-        found = records.ledger.actions(records.run(str(name)).id)
+        name = next(word for word in words if word)
+        found = records.ledger.actions(records.run(name).id)
         return [
             CompletionItem(action.name, help=action.phase.value)
             for action in found

@@ -59,10 +59,11 @@ class InputsCommand(click.RichCommand):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
+            if not found:
+                raise
             names = ", ".join(param.opts[0] for param in found)
-            if names:
-                error.message = f"there is no input or option {error.option_name!r}; the inputs are {names}"
-            raise
+            message = f"there is no input or option {error.option_name!r}; the inputs are {names}"
+            raise click.UsageError(message, ctx) from error
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The command's own parameters and the inputs."""

@@ -9,19 +9,21 @@ Memory stays in proportion to the bytes: msgpack refuses containers that claim m
 from collections.abc import Callable
 from typing import Any
 
-from msgpack import unpackb
-
 from dalsegno.errors import DecodeError
 
 from . import _families
 from ._format import MAX_DEPTH, Buffer, Tag, split_ext
 from ._reference import Resolve, default_resolve
 from ._spans import LARGE, children
+from ._unpack import Extension, unpack
 
 __all__ = ["ReadBlob", "Reader", "decode"]
 
 ReadBlob = Callable[[bytes], bytes]
 """Gives the content that is stored under a digest."""
+
+_OPEN = frozenset((Extension, list, dict))
+"""Types of unpacked values in which there can be extensions."""
 
 
 def decode(
@@ -65,13 +67,30 @@ class Reader:
 
     def unpack(self, data: Buffer) -> Any:
         """The same, for what is no extension."""
-        if len(data) >= LARGE:
-            found = children(memoryview(data))
-            if found is not None:
-                is_map, spans = found
-                members = [self.value(span) for span in spans]
-                return dict(zip(members[::2], members[1::2], strict=True)) if is_map else members
-        return unpackb(data, ext_hook=self.read, strict_map_key=False, unicode_errors="surrogatepass")
+        found = children(memoryview(data)) if len(data) >= LARGE else None
+        if found is not None:
+            is_map, spans = found
+            members = [self.value(span) for span in spans]
+            return dict(zip(members[::2], members[1::2], strict=True)) if is_map else members
+        value, has_extensions = unpack(data)
+        return self._complete(value) if has_extensions else value
+
+    def _complete(self, value: Any) -> Any:
+        """The unpacked value with its extensions read."""
+        kind = type(value)
+        if kind is Extension:
+            return self.read(value.tag, value.data)
+        if kind is list:
+            for place, member in enumerate(value):
+                if type(member) in _OPEN:
+                    value[place] = self._complete(member)
+            return value
+        whole = {}
+        for key, member in value.items():
+            if type(key) is Extension:
+                key = self.read(key.tag, key.data)
+            whole[key] = self._complete(member) if type(member) in _OPEN else member
+        return whole
 
     def fields(self, data: Buffer, count: int | None = None) -> list[Any]:
         """The members of a payload that is an array, of exactly `count` members when that is given."""

@@ -26,6 +26,8 @@ from ._reference import identity, reference
 __all__ = ["BlobSource", "Encoded", "Unencodable", "Writer", "encode", "encode_map"]
 
 _SCALARS = frozenset((type(None), bool, int, float, str, bytes))
+_CONTAINERS = frozenset((list, dict))
+_PLAIN = _SCALARS | _CONTAINERS
 _NAN = b"\xcb\x7f\xf8" + bytes(6)
 _BIG = 65536
 """From this size on, bytes are not passed through the packer, which would copy them twice."""
@@ -74,9 +76,9 @@ def encode(value: Any, *, module_name: ModuleName = identity) -> Encoded:
     kind = type(value)
     if kind is list or kind is dict:
         pack = _packed_list if kind is list else _packed
-        flat = pack(Packer(strict_types=True, buf_size=512), value)
-        if flat is not None:
-            return Encoded(flat)
+        plain = pack(Packer(strict_types=True, buf_size=512), value, MAX_DEPTH - 1)
+        if plain is not None:
+            return Encoded(plain)
     elif kind in _SCALARS and (kind is not bytes or len(value) < _BIG):
         return Encoded(_pack(Packer(strict_types=True, buf_size=512), value))
     writer = Writer(module_name)
@@ -177,7 +179,7 @@ class Writer:
             raise
 
     def _write_list(self, value: list[Any]) -> None:
-        packed = _packed_list(self._packer, value)
+        packed = _packed_list(self._packer, value, MAX_DEPTH - self._depth)
         if packed is not None:
             self.parts.append(packed)
             return
@@ -190,7 +192,7 @@ class Writer:
                 raise
 
     def _write_dict(self, value: dict[Any, Any]) -> None:
-        packed = _packed(self._packer, value)
+        packed = _packed(self._packer, value, MAX_DEPTH - self._depth)
         if packed is not None:
             self.parts.append(packed)
             return
@@ -238,10 +240,6 @@ class Writer:
         self.parts += inner
 
 
-def _members(value: list[Any] | dict[Any, Any]) -> Iterable[Any]:
-    return value if isinstance(value, list) else [*value, *value.values()]
-
-
 def _as_attribute(path: str) -> str:
     """`[2]['lr'][0]`, a place in a payload, as the `.lr[0]` of the value that it stands for."""
     path = path.partition("]")[2]
@@ -249,31 +247,47 @@ def _as_attribute(path: str) -> str:
     return f".{name}{rest}" if path.startswith("['") else path
 
 
-def _packed(packer: Packer, value: list[Any] | dict[Any, Any]) -> bytes | None:
-    """The container packed in one go when its members are small exact scalars."""
-    kinds = set(map(type, value))
-    if isinstance(value, dict):
-        kinds.update(map(type, value.values()))
-    if not kinds <= _SCALARS:
-        return None
-    if bytes in kinds and any(type(member) is bytes and len(member) >= _BIG for member in _members(value)):
+def _packed(packer: Packer, value: list[Any] | dict[Any, Any], levels: int) -> bytes | None:
+    """The container packed in one go, when C can be trusted with it: exact scalars in exact lists and dicts."""
+    kinds: set[type] = set()
+    if not _survey(value, kinds, levels):
         return None
     try:
         packed: bytes = packer.pack(value)
     except (OverflowError, UnicodeEncodeError):
         return None
     if float in kinds and (b"\xcb\x7f" in packed or b"\xcb\xff" in packed):
+        # There could be a NaN; member by member it is looked at closely.
         return None
     return packed
 
 
-def _packed_list(packer: Packer, value: list[Any]) -> bytes | None:
+def _survey(value: list[Any] | dict[Any, Any], kinds: set[type], levels: int) -> bool:
+    """Collect the types of all members, however deep; False as soon as C cannot be trusted."""
+    found = set(map(type, value))
+    members: Iterable[Any] = value
+    if isinstance(value, dict):
+        members = value.values()
+        found.update(map(type, members))
+    if not found <= _PLAIN:
+        return False
+    kinds |= found
+    if bytes in found and any(type(member) is bytes and len(member) >= _BIG for member in members):
+        return False
+    if list in found or dict in found:
+        if not levels:
+            return False
+        return all(_survey(member, kinds, levels - 1) for member in members if type(member) in _CONTAINERS)
+    return True
+
+
+def _packed_list(packer: Packer, value: list[Any], levels: int) -> bytes | None:
     """The same for a list, with a shorter way for one of floats."""
     if value and type(value[0]) is float:
         packed = _packed_floats(packer, value)
         if packed is not None:
             return packed
-    return _packed(packer, value)
+    return _packed(packer, value, levels)
 
 
 def _packed_floats(packer: Packer, value: list[Any]) -> bytes | None:

@@ -42,8 +42,11 @@ Payload = list[object] | tuple[Buffer, ...] | bytes
 ModuleName = Callable[[str], str | None]
 """Gives the name under which a module is recorded; None when nothing in it can be found again by name."""
 
-MAX_DEPTH = 200
-"""How many containers and tagged values may lie inside each other."""
+MAX_DEPTH = 100
+"""How many containers and tagged values may lie inside each other.
+
+Reading a level takes up to six Python frames, and callers have some of the thousand that there are by default.
+"""
 
 _LIMIT = 2**32
 

@@ -5,7 +5,7 @@ import pickle
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from cloudpickle import Pickler  # type: ignore[import-untyped]  # it has no annotations
+from cloudpickle import Pickler
 
 from dalsegno.errors import DecodeError
 

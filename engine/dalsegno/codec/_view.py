@@ -8,13 +8,13 @@ import base64
 import math
 import struct
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
-
-from msgpack import unpackb
 
 from dalsegno.errors import DecodeError
 
 from ._format import MAX_DEPTH, Buffer, Tag, split_ext
+from ._unpack import Extension, unpack
 
 __all__ = ["view"]
 
@@ -28,8 +28,7 @@ def view(data: Buffer, *, limit: int = 10_000) -> Any:
     """
     viewer = _Viewer(limit)
     try:
-        split = split_ext(data)
-        return viewer.leaf(viewer.unpack(data) if split is None else viewer.tagged(*split))
+        return viewer.show(data)
     except DecodeError:
         raise
     except Exception as error:
@@ -41,18 +40,20 @@ class _Viewer:
         self.limit = limit
         self._depth = 0
 
-    def unpack(self, data: Buffer) -> Any:
-        return unpackb(
-            data,
-            ext_hook=self.tagged,
-            list_hook=self._list,
-            object_pairs_hook=self._dict,
-            strict_map_key=False,
-            unicode_errors="surrogatepass",
-        )
+    def show(self, data: Buffer) -> Any:
+        """The one encoded value that `data` is."""
+        split = split_ext(data)
+        return self.leaf(unpack(data)[0]) if split is None else self.tagged(*split)
 
     def leaf(self, value: Any) -> Any:
+        """An unpacked value as JSON can have it."""
         kind = type(value)
+        if kind is Extension:
+            return self.tagged(value.tag, value.data)
+        if kind is list:
+            return self._list(value)
+        if kind is dict:
+            return self._dict(value)
         if kind is float and not math.isfinite(value):
             return {"$type": "float", "value": str(value)}
         if kind is bytes:
@@ -67,19 +68,20 @@ class _Viewer:
     def _cut(self, size: int) -> dict[str, int]:
         return {"$size": size} if size > self.limit else {}
 
-    def _list(self, members: list[Any]) -> Any:
-        shown = [self.leaf(member) for member in members[: self.limit]]
-        if len(members) > self.limit:
-            return {"$type": "list", "items": shown} | self._cut(len(members))
-        return shown
+    def items(self, members: list[Any]) -> dict[str, Any]:
+        """The first members, and how many there are when those are not all."""
+        return {"items": [self.leaf(member) for member in members[: self.limit]]} | self._cut(len(members))
 
-    def _dict(self, pairs: Any) -> Any:
-        pairs = list(pairs)
-        shown = [(self.leaf(key), self.leaf(value)) for key, value in pairs[: self.limit]]
+    def _list(self, members: list[Any]) -> Any:
+        shown = self.items(members)
+        return {"$type": "list"} | shown if "$size" in shown else shown["items"]
+
+    def _dict(self, value: dict[Any, Any]) -> Any:
+        shown = [(self.leaf(key), self.leaf(item)) for key, item in islice(value.items(), self.limit)]
         plain = all(type(key) is str and not key.startswith("$") for key, _ in shown)
-        if plain and len(pairs) <= self.limit:
+        if plain and len(value) <= self.limit:
             return dict(shown)
-        return {"$type": "dict", "items": [list(pair) for pair in shown]} | self._cut(len(pairs))
+        return {"$type": "dict", "items": [list(pair) for pair in shown]} | self._cut(len(value))
 
     def tagged(self, tag: int, data: Buffer) -> Any:
         self._depth += 1
@@ -92,15 +94,14 @@ class _Viewer:
 
     def fields(self, data: Buffer) -> list[Any]:
         """The members of a payload, each shown, however many they are."""
-        return list(
-            unpackb(
-                data,
-                ext_hook=self.tagged,
-                object_pairs_hook=self._dict,
-                strict_map_key=False,
-                unicode_errors="surrogatepass",
-            )
-        )
+        return [self.leaf(member) for member in self.raw(data)]
+
+    def raw(self, data: Buffer) -> list[Any]:
+        """The members of a payload as they are unpacked."""
+        members = unpack(data)[0]
+        if type(members) is not list:
+            raise ValueError("a payload is not an array")
+        return members
 
 
 def _printable(text: str) -> str:
@@ -116,15 +117,15 @@ def _int(viewer: _Viewer, data: Buffer) -> Any:
 
 
 def _members(name: str) -> Callable[[_Viewer, Buffer], Any]:
-    return lambda viewer, data: {"$type": name, "items": viewer.unpack(data)}
+    return lambda viewer, data: {"$type": name} | viewer.items(viewer.raw(data))
 
 
 def _parts(name: str) -> Callable[[_Viewer, Buffer], Any]:
-    return lambda viewer, data: _value(name, viewer.unpack(data))
+    return lambda viewer, data: _value(name, viewer.show(data))
 
 
 def _only_part(name: str) -> Callable[[_Viewer, Buffer], Any]:
-    return lambda viewer, data: _value(name, viewer.unpack(data)[0])
+    return lambda viewer, data: _value(name, viewer.fields(data)[0])
 
 
 def _text(name: str) -> Callable[[_Viewer, Buffer], Any]:
@@ -163,8 +164,10 @@ def _timedelta(viewer: _Viewer, data: Buffer) -> Any:
 
 
 def _timezone(viewer: _Viewer, data: Buffer) -> Any:
-    offset, *name = viewer.fields(data)
-    return _value("timezone", name[0] if name else offset["value"])
+    offset, *name = viewer.raw(data)
+    days, seconds, _ = viewer.raw(offset.data)
+    sign, seconds = ("-", -86400 * days - seconds) if days < 0 else ("+", seconds)
+    return _value("timezone", name[0] if name else f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}")
 
 
 def _uuid(viewer: _Viewer, data: Buffer) -> Any:
@@ -177,21 +180,21 @@ def _fraction(viewer: _Viewer, data: Buffer) -> Any:
 
 
 def _path(viewer: _Viewer, data: Buffer) -> Any:
-    return _value("path", viewer.unpack(data)[1])
+    return _value("path", viewer.fields(data)[1])
 
 
 def _object(name: str, attributes: str = "fields") -> Callable[[_Viewer, Buffer], Any]:
     """Class and the first part after it; for enum members that is their name."""
 
     def show(viewer: _Viewer, data: Buffer) -> Any:
-        module, qualname, content, *_ = viewer.unpack(data)
+        module, qualname, content, *_ = viewer.fields(data)
         return {"$type": name, "class": f"{module}.{qualname}", attributes: content}
 
     return show
 
 
 def _reference(viewer: _Viewer, data: Buffer) -> Any:
-    return _value("reference", ".".join(viewer.fields(data)))
+    return _value("reference", ".".join(viewer.raw(data)))
 
 
 def _secret(viewer: _Viewer, data: Buffer) -> Any:
@@ -220,7 +223,7 @@ def _elements(dtype: Any, content: memoryview) -> dict[str, Any]:
 
 
 def _object_array(viewer: _Viewer, data: Buffer) -> Any:
-    shape, members = viewer.fields(data)
+    shape, members = viewer.raw(data)
     return {
         "$type": "ndarray",
         "dtype": "|O",
@@ -230,15 +233,15 @@ def _object_array(viewer: _Viewer, data: Buffer) -> Any:
 
 
 def _numpy_scalar(viewer: _Viewer, data: Buffer) -> Any:
-    dtype, content = viewer.fields(data)
+    dtype, content = viewer.raw(data)
     shown = (
         [content] if isinstance(content, str) else _elements(dtype, memoryview(content)).get("preview", [])
     )
-    return {"$type": "numpy", "dtype": dtype} | ({"value": shown[0]} if shown else {})
+    return {"$type": "numpy", "dtype": viewer.leaf(dtype)} | ({"value": shown[0]} if shown else {})
 
 
 def _pandas(viewer: _Viewer, data: Buffer) -> Any:
-    name, *parts = viewer.unpack(data)
+    name, *parts = viewer.fields(data)
     shown = {"$type": f"pandas.{name}"}
     if name == "DataFrame":
         return shown | {"index": parts[0], "columns": parts[1], "data": parts[2]}
@@ -247,30 +250,30 @@ def _pandas(viewer: _Viewer, data: Buffer) -> Any:
 
 def _table(library: str) -> Callable[[_Viewer, Buffer], Any]:
     def show(viewer: _Viewer, data: Buffer) -> Any:
-        kind, rows, columns, content = viewer.fields(data)
+        kind, rows, columns, content = viewer.raw(data)
         return {"$type": f"{library}.{kind}", "rows": rows, "columns": columns, "$size": len(content)}
 
     return show
 
 
 def _file(viewer: _Viewer, data: Buffer) -> Any:
-    name, size, digest = viewer.fields(data)
+    name, size, digest = viewer.raw(data)
     return {"$type": "File", "name": name, "size": size, "digest": digest.hex()}
 
 
 def _dir(viewer: _Viewer, data: Buffer) -> Any:
-    name, entries = viewer.fields(data)
+    name, entries = viewer.raw(data)
     files = [{"path": path, "size": size, "digest": digest.hex()} for path, size, digest in entries]
     return {"$type": "Dir", "name": name, "files": files[: viewer.limit]}
 
 
 def _custom(viewer: _Viewer, data: Buffer) -> Any:
-    codec, kind, content = viewer.fields(data)
+    codec, kind, content = viewer.raw(data)
     return {"$type": kind, "codec": codec, "$size": len(content)}
 
 
 def _opaque(viewer: _Viewer, data: Buffer) -> Any:
-    kind, content = viewer.fields(data)
+    kind, content = viewer.raw(data)
     return {"$opaque": kind, "size": len(content)}
 
 
@@ -311,7 +314,7 @@ _SHOW: dict[int, Callable[[_Viewer, Buffer], Any]] = {
     Tag.PATH: _path,
     Tag.PATTERN: _only_part("pattern"),
     Tag.ORDERED_DICT: _only_part("OrderedDict"),
-    Tag.DEFAULT_DICT: lambda viewer, data: _value("defaultdict", viewer.unpack(data)[1]),
+    Tag.DEFAULT_DICT: lambda viewer, data: _value("defaultdict", viewer.fields(data)[1]),
     Tag.COUNTER: _only_part("Counter"),
     Tag.DEQUE: _only_part("deque"),
     Tag.REFERENCE: _reference,

@@ -6,8 +6,9 @@ import re
 import struct
 import subprocess
 import sys
+import threading
 import zoneinfo
-from datetime import datetime, time, timedelta, timezone
+from datetime import UTC, datetime, time, timedelta, timezone
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from pathlib import PurePosixPath, PureWindowsPath
@@ -18,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dalsegno.codec import decode, encode
+from dalsegno.codec import decode, encode, view
 from dalsegno.errors import EncodeError
 
 Pattern = re.Pattern
@@ -106,14 +107,54 @@ def test_bytes_are_equal_exactly_when_values_are(one: Any, other: Any) -> None:
 
 
 def test_look_alikes_differ() -> None:
-    alike = [1, 1.0, True, "1", b"1", bytearray(b"1"), (1,), [1], {1}, frozenset({1}), {1: 1}, {True: 1}, {1.0: 1}]
-    alike += [Decimal("1"), Decimal("1.0"), Fraction(1), 1 + 0j, collections.deque([1]), collections.Counter({1: 1})]
-    alike += [collections.OrderedDict({1: 1}), collections.defaultdict(None, {1: 1}), 0.0, -0.0, 0, False, None, ""]
-    alike += [PurePosixPath("1"), PureWindowsPath("1"), timedelta(1), {"a": 1, "b": 2}, {"b": 2, "a": 1}, [[1]], [(1,)]]
+    alike = [
+        1,
+        1.0,
+        True,
+        "1",
+        b"1",
+        bytearray(b"1"),
+        (1,),
+        [1],
+        {1},
+        frozenset({1}),
+        {1: 1},
+        {True: 1},
+        {1.0: 1},
+    ]
+    alike += [
+        Decimal("1"),
+        Decimal("1.0"),
+        Fraction(1),
+        1 + 0j,
+        collections.deque([1]),
+        collections.Counter({1: 1}),
+    ]
+    alike += [
+        collections.OrderedDict({1: 1}),
+        collections.defaultdict(None, {1: 1}),
+        0.0,
+        -0.0,
+        0,
+        False,
+        None,
+        "",
+    ]
+    alike += [
+        PurePosixPath("1"),
+        PureWindowsPath("1"),
+        timedelta(1),
+        {"a": 1, "b": 2},
+        {"b": 2, "a": 1},
+        [[1]],
+        [(1,)],
+    ]
     assert len({encode(value).data for value in alike}) == len(alike)
 
 
-@pytest.mark.parametrize("payload", ["7ff8000000000000", "fff8000000000000", "7ff0000000000001", "ffffffffffffffff"])
+@pytest.mark.parametrize(
+    "payload", ["7ff8000000000000", "fff8000000000000", "7ff0000000000001", "ffffffffffffffff"]
+)
 def test_there_is_one_nan(payload: str) -> None:
     (nan,) = struct.unpack(">d", bytes.fromhex(payload))
     plain = math.nan
@@ -121,7 +162,10 @@ def test_there_is_one_nan(payload: str) -> None:
     assert encode([nan, 1.0]).data == encode([plain, 1.0]).data
     assert encode([1, nan, "x"]).data == encode([1, plain, "x"]).data
     assert encode({"a": nan, nan: 1}).data == encode({"a": plain, plain: 1}).data
-    assert encode(([{"a": (nan,)}], complex(nan, nan))).data == encode(([{"a": (plain,)}], complex(plain, plain))).data
+    assert (
+        encode(([{"a": (nan,)}], complex(nan, nan))).data
+        == encode(([{"a": (plain,)}], complex(plain, plain))).data
+    )
 
 
 def test_long_lists_of_floats_are_exact() -> None:
@@ -134,7 +178,14 @@ def test_long_lists_of_floats_are_exact() -> None:
 
 @pytest.mark.parametrize("size", [0, 255, 256, 65535, 65536, 200_000])
 def test_big_contents_of_every_head_size(size: int) -> None:
-    for value in (b"x" * size, "x" * size, bytearray(size), {"k": b"x" * size}, [b"x" * size], tuple(range(size))):
+    for value in (
+        b"x" * size,
+        "x" * size,
+        bytearray(size),
+        {"k": b"x" * size},
+        [b"x" * size],
+        tuple(range(size)),
+    ):
         assert fingerprint(decode(encode(value).data)) == fingerprint(value)
 
 
@@ -154,7 +205,7 @@ def test_times_keep_zone_and_fold() -> None:
     assert found.utcoffset() == timedelta(hours=1)
     named = time(1, tzinfo=timezone(timedelta(hours=-5), "EST"))
     assert decode(encode(named).data).tzname() == "EST"
-    assert encode(timezone(timedelta(0), "Z")).data != encode(timezone.utc).data
+    assert encode(timezone(timedelta(0), "Z")).data != encode(UTC).data
 
 
 def test_the_decimal_context_does_not_matter() -> None:
@@ -213,21 +264,41 @@ def test_deep_nesting_works_up_to_the_limit_and_is_opaque_beyond() -> None:
             value = [value]
         return value
 
-    assert decode(encode(nested(190)).data) == nested(190)
-    assert not encode(nested(190)).opaque
-    beyond = encode(nested(220))
+    assert decode(encode(nested(95)).data) == nested(95)
+    assert not encode(nested(95)).opaque
+    beyond = encode(nested(120))
     assert beyond.opaque
-    assert decode(beyond.data) == nested(220)
+    assert decode(beyond.data) == nested(120)
+
+
+def test_the_deepest_value_needs_little_of_the_stack() -> None:
+    value: Any = ()
+    for _ in range(95):
+        value = (value,)
+    found: list[Any] = []
+    before = threading.stack_size(256 * 1024)
+    try:
+        thread = threading.Thread(
+            target=lambda: found.extend((decode(encode(value).data), view(encode(value).data)))
+        )
+        thread.start()
+    finally:
+        threading.stack_size(before)
+    thread.join()
+    assert found[0] == value
+    assert found[1]["$type"] == "tuple"
 
 
 def test_absurd_nesting_is_an_error_or_opaque_but_never_a_recursion_error() -> None:
     value: Any = []
     for _ in range(10_000):
         value = [value]
+    # How deep cloudpickle gets depends on the version of Python.
     try:
-        assert encode(value).opaque
+        opaque = encode(value).opaque
     except EncodeError as error:
-        assert "nested deeper than 200 levels" in str(error)
+        opaque = "nested deeper than 100 levels" in str(error)
+    assert opaque
 
 
 def test_a_value_inside_itself_is_opaque() -> None:
@@ -242,7 +313,9 @@ def test_a_value_inside_itself_is_opaque() -> None:
 
 def test_the_place_of_what_cannot_be_recorded_is_named() -> None:
     handle = (item for item in "x")
-    with pytest.raises(EncodeError, match=re.escape("value['a'][2][0] cannot be recorded: generator: no codec")):
+    with pytest.raises(
+        EncodeError, match=re.escape("value['a'][2][0] cannot be recorded: generator: no codec")
+    ):
         encode({"a": [1, 2, (handle,)]})
     with pytest.raises(EncodeError, match="the value cannot be recorded: generator"):
         encode(handle)

@@ -48,7 +48,7 @@ class Point(NamedTuple):
     y: float = 0.0
 
 
-Pair = namedtuple("Pair", "left right")  # noqa: PYI024 - both kinds are meant to work
+Pair = namedtuple("Pair", "left right")
 
 
 class Named(Point):
@@ -224,12 +224,16 @@ def back(value: Any) -> Any:
     return found
 
 
-@pytest.mark.parametrize("member", [Color.RED, Color.CRIMSON, Color.BLUE, Level.LOW, Word.YES, Access.READ, Bits.B])
+@pytest.mark.parametrize(
+    "member", [Color.RED, Color.CRIMSON, Color.BLUE, Level.LOW, Word.YES, Access.READ, Bits.B]
+)
 def test_enum_members_are_the_same_objects(member: enum.Enum) -> None:
     assert back(member) is member
 
 
-@pytest.mark.parametrize("flags", [Access.READ | Access.WRITE, Access(0), Bits.A | Bits.B, Bits(0), Bits(8), ~Access.READ])
+@pytest.mark.parametrize(
+    "flags", [Access.READ | Access.WRITE, Access(0), Bits.A | Bits.B, Bits(0), Bits(8), ~Access.READ]
+)
 def test_combined_flags(flags: enum.Flag) -> None:
     assert back(flags) == flags
 
@@ -248,7 +252,15 @@ def test_named_tuples() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [Frozen(1), Slotted(2), Both({1}), Longer(1, c=5), Child(1, z=2), Both(Both(Level.LOW)), [Frozen(1), Frozen(2)]],
+    [
+        Frozen(1),
+        Slotted(2),
+        Both({1}),
+        Longer(1, c=5),
+        Child(1, z=2),
+        Both(Both(Level.LOW)),
+        [Frozen(1), Frozen(2)],
+    ],
 )
 def test_dataclasses(value: Any) -> None:
     assert back(value) == value
@@ -283,7 +295,17 @@ def test_the_history_of_attributes_does_not_change_the_bytes() -> None:
 
 
 def test_equal_fields_of_other_classes_differ() -> None:
-    values = [Plain(1), Child(1), Frozen(1), Slotted(1), Both(1), Unset(1), {"a": 1}, Inner(value=1), Loose(value=1)]
+    values = [
+        Plain(1),
+        Child(1),
+        Frozen(1),
+        Slotted(1),
+        Both(1),
+        Unset(1),
+        {"a": 1},
+        Inner(value=1),
+        Loose(value=1),
+    ]
     assert len({encode(value).data for value in values}) == len(values)
 
 
@@ -410,7 +432,13 @@ def test_an_opaque_value_names_its_classes_through_the_hooks_too() -> None:
 
 @pytest.mark.parametrize(
     ("value", "impostor"),
-    [(Frozen(1), Color), (Level.LOW, Frozen), (Point(1), Frozen), (Text("x"), Number), (Inner(value=1), Frozen)],
+    [
+        (Frozen(1), Color),
+        (Level.LOW, Frozen),
+        (Point(1), Frozen),
+        (Text("x"), Number),
+        (Inner(value=1), Frozen),
+    ],
 )
 def test_a_name_that_means_something_else_now_is_refused(value: Any, impostor: type) -> None:
     with pytest.raises(DecodeError, match="as it was when recorded"):

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,7 +28,7 @@ def tagged(tag: int, payload: bytes) -> bytes:
 
 
 @contextmanager
-def refused(match: str = "") -> Iterator[None]:
+def refused(match: str | None = None) -> Iterator[None]:
     started = time.perf_counter()
     with pytest.raises(DecodeError, match=match):
         yield
@@ -59,14 +58,26 @@ def test_unknown_tags_are_named(tag: int) -> None:
 
 
 @pytest.mark.parametrize("tag", list(Tag))
-@pytest.mark.parametrize("payload", [b"", b"\xc0", b"\x90", b"\x93\x01\x02\x03", b"\x91\x81\x90\xc0", b"\xff" * 16])
+@pytest.mark.parametrize(
+    "payload", [b"", b"\xc0", b"\x90", b"\x93\x01\x02\x03", b"\x91\x81\x90\xc0", b"\xff" * 16]
+)
 def test_payloads_of_the_wrong_shape(tag: Tag, payload: bytes) -> None:
     try:
         decode(tagged(tag, payload))
     except DecodeError:
         return
     # What is left are payloads that happen to be right.
-    may_be = {Tag.BIG_INT, Tag.BYTEARRAY, Tag.COMPLEX, Tag.UUID, Tag.TUPLE, Tag.SET, Tag.FROZENSET, Tag.RANGE, Tag.SLICE}
+    may_be = {
+        Tag.BIG_INT,
+        Tag.BYTEARRAY,
+        Tag.COMPLEX,
+        Tag.UUID,
+        Tag.TUPLE,
+        Tag.SET,
+        Tag.FROZENSET,
+        Tag.RANGE,
+        Tag.SLICE,
+    }
     assert tag in may_be | {Tag.TIMEDELTA, Tag.DATE, Tag.TIMEZONE}
 
 
@@ -151,15 +162,20 @@ def test_files_that_want_to_be_elsewhere() -> None:
         with refused("name"):
             decode(tagged(Tag.FILE, encode([name, 1, digest]).data))
     for path in ("../up", "/etc/passwd", "a/../../b", "", "a//b", "."):
-        with refused("path below"):
+        with refused("path below|not the name of a file"):
             decode(tagged(Tag.DIR, encode(["d", [[path, 1, digest]]]).data))
 
 
-@pytest.mark.parametrize("tag", [Tag.ENUM, Tag.NAMED_TUPLE, Tag.SUBCLASS, Tag.DATACLASS, Tag.MODEL, Tag.REFERENCE])
-@pytest.mark.parametrize("target", ["os.system", "subprocess.Popen", "sys.modules", "os.environ", "builtins.exec"])
+@pytest.mark.parametrize(
+    "tag", [Tag.ENUM, Tag.NAMED_TUPLE, Tag.SUBCLASS, Tag.DATACLASS, Tag.MODEL, Tag.REFERENCE]
+)
+@pytest.mark.parametrize(
+    "target", ["os.system", "subprocess.Popen", "sys.modules", "os.environ", "builtins.exec"]
+)
 def test_names_of_dangerous_things_are_not_called(tag: Tag, target: str) -> None:
     module, _, name = target.rpartition(".")
-    for rest in ([], ["x"], [{}], ["x", {}], [{}, [], None, None], [1, {}]):
+    rests: list[list[Any]] = [[], ["x"], [{}], ["x", {}], [{}, [], None, None], [1, {}]]
+    for rest in rests:
         try:
             found = decode(tagged(tag, encode([module, name, *rest]).data))
         except DecodeError:
@@ -181,30 +197,43 @@ def test_a_damaged_pickle() -> None:
 
 
 def test_maps_that_are_none() -> None:
-    for data in (b"", b"\x01", b"\x90", b"\x81\x01\x02", b"\x82\xa1a\x01\xa1a\x02", b"\x81\xa1a\x01\x01", b"\x82\xa1a\x01"):
+    for data in (
+        b"",
+        b"\x01",
+        b"\x90",
+        b"\x81\x01\x02",
+        b"\x82\xa1a\x01\xa1a\x02",
+        b"\x81\xa1a\x01\x01",
+        b"\x82\xa1a\x01",
+    ):
         with refused("not a map of names"):
             split_map(data)
 
 
-@given(st.recursive(st.integers() | st.binary(max_size=3) | st.floats() | st.text(max_size=40), lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner)))
-def test_the_walk_over_members_agrees_with_msgpack(value: Any) -> None:
+plain = st.integers() | st.binary(max_size=3) | st.floats() | st.text(max_size=40) | st.none() | st.booleans()
+containers = st.recursive(
+    st.lists(plain) | st.dictionaries(plain, plain),
+    lambda inner: st.lists(inner | plain) | st.dictionaries(plain, inner) | st.lists(inner).map(tuple),
+)
+
+
+@given(containers)
+def test_the_walk_finds_the_members_that_were_written(value: Any) -> None:
     data = encode(value).data
     found = children(memoryview(data))
-    if not isinstance(value, (list, dict)):
+    if isinstance(value, tuple):
         assert found is None
-    elif found is not None:
-        assert found[0] is isinstance(value, dict)
-        assert [decode(member) for member in found[1]] == [
-            decode(encode(member).data)
-            for member in (value if isinstance(value, list) else [part for pair in value.items() for part in pair])
-        ] or value != value
-        assert b"".join(found[1]) == data[len(data) - sum(map(len, found[1])) :]
+        return
+    assert found is not None
+    is_map, members = found
+    written = [part for pair in value.items() for part in pair] if is_map else value
+    assert is_map is isinstance(value, dict)
+    assert [bytes(member) for member in members] == [encode(member).data for member in written]
 
 
 @given(st.binary(max_size=30))
 def test_the_walk_over_members_survives_noise(data: bytes) -> None:
     found = children(memoryview(data))
     if found is not None:
-        for member in found[1]:
-            msgpack.unpackb(data, strict_map_key=False, raw=True, list_hook=lambda _: None, object_pairs_hook=lambda _: None)
-            assert len(member)
+        members = sum(map(len, found[1]))
+        assert data[len(data) - members :] == b"".join(found[1])

@@ -103,7 +103,18 @@ def test_numpy_scalars(scalar: Any) -> None:
 
 
 def test_numpy_scalars_are_not_what_they_look_like() -> None:
-    values = [1, 1.0, np.int64(1), np.int32(1), np.float64(1), np.array(1), np.array([1]), np.str_("1"), "1", np.True_]
+    values = [
+        1,
+        1.0,
+        np.int64(1),
+        np.int32(1),
+        np.float64(1),
+        np.array(1),
+        np.array([1]),
+        np.str_("1"),
+        "1",
+        np.True_,
+    ]
     assert len({encode(value).data for value in values}) == len(values)
 
 

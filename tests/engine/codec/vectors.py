@@ -6,7 +6,7 @@ import re
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -71,7 +71,7 @@ VALUES: dict[str, Any] = {
     "ellipsis": ...,
     "datetime": datetime(2026, 10, 25, 2, 30, 0, 7, tzinfo=ZoneInfo("Europe/Berlin"), fold=1),
     "naive": datetime(2026, 1, 2),
-    "utc": datetime(2026, 1, 2, tzinfo=timezone.utc),
+    "utc": datetime(2026, 1, 2, tzinfo=UTC),
     "named zone": timezone(timedelta(hours=-5), "EST"),
     "date": date(2026, 1, 2),
     "time": time(3, 4, 5, 6),
