@@ -76,8 +76,8 @@ def count_package(package: str, top: int) -> Count:
 def count_module(module: str, top: int) -> Count:
     """Parse and count one module."""
     with tokenize.open(source_of(module)) as file:
-        text = file.read()
-    found = list(definitions(ast.parse(text)))
+        lines = file.readlines()
+    found = list(definitions(ast.parse("".join(lines))))
     functions = [
         Function(module, name, node.lineno, complexity(node))
         for name, node in found
@@ -86,7 +86,7 @@ def count_module(module: str, top: int) -> Count:
     return Count(
         name=module,
         modules=1,
-        lines=len(text.splitlines()),
+        lines=len(lines),
         functions=len(functions),
         classes=len(found) - len(functions),
         complexity=sum(function.complexity for function in functions),

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from dalsegno import _records as records
 from dalsegno._ledger import Ledger, Put
-from dalsegno.bundle import LoadedBundle, importable_name, pickle_function, recorded_module_name
+from dalsegno.bundle import (
+    LoadedBundle,
+    importable_name,
+    is_user_module,
+    pickle_function,
+    recorded_module_name,
+)
 from dalsegno.codec import decode, encode
 from dalsegno.errors import BundleLoadError
 from dalsegno.models import TaskTemplate
 from dalsegno.task import ENVIRONMENT_SETTINGS, Task
+
+_logger = logging.getLogger("dalsegno")
 
 
 class RunCode:
@@ -46,14 +55,22 @@ class RunCode:
         known = self._templates.get(id(task))
         if known is not None:
             return known[1], []
+        module = recorded_module_name(task.module)
         pickle: bytes | None = None
         puts: list[Put] = []
         if importable_name(task.function) is None:
             pickle, puts = self._ledger.prepare("blob", pickle_function(task).data)
+        elif not self.loaded.bundle.has_module(module) and is_user_module(task.module):
+            _logger.warning(
+                "task %s is in module %s, which was loaded after the code was recorded and is not part of it, so this "
+                "action cannot be run again; import the module at the top or name it in include=",
+                task.name,
+                module,
+            )
         template = TaskTemplate(
             name=task.name,
             short_name=task.short_name,
-            module=recorded_module_name(task.module),
+            module=module,
             qualname=task.qualname,
             is_async=task.is_async,
             doc=(task.__doc__ or "").strip(),

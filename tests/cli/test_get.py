@@ -1,11 +1,15 @@
 """`get run`, `get action`, `get io`, `get logs` and `get code` on recorded runs."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests_cli import Command
+from dalsegno_storage.lmdb import LmdbStore
+
+Command = Callable[..., Any]
 
 RUN_KEYS = [
     "name", "project", "domain", "phase", "task", "action", "labels", "env_vars", "relation", "started_at",
@@ -204,17 +208,23 @@ def test_code_is_listed_and_written(look: Command, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "flow.py").read_bytes() == text
 
 
-def test_looking_works_on_a_store_that_may_not_be_written(recorded: Path, command: Command, tmp_path: Path) -> None:
-    import os
-    import shutil
+def test_looking_never_writes(look: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(self: LmdbStore) -> Any:
+        raise AssertionError("a command that only looks began to write")
 
-    copy = tmp_path / "copy"
-    shutil.copytree(recorded, copy)
-    for path in [*copy.iterdir(), copy]:
-        path.chmod(0o500 if path.is_dir() else 0o400)
-    try:
-        for line in (("run",), ("action", "good"), ("io", "good"), ("logs", "good"), ("code", "good")):
-            assert command("get", *line, "--store", copy).code == 0, line
-        assert os.access(copy, os.R_OK)
-    finally:
-        copy.chmod(0o700)
+    monkeypatch.setattr(LmdbStore, "write", write)
+    for line in (("run",), ("run", "good"), ("action", "good"), ("io", "good"), ("logs", "good"), ("code", "good")):
+        assert look("get", *line).code == 0, line
+
+
+def test_looking_opens_the_store_read_only(look: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    original = LmdbStore.__init__
+
+    def opened(self: LmdbStore, path: str, *, create: bool, read_only: bool = False) -> None:
+        asked.append(read_only and not create)
+        original(self, path, create=create, read_only=read_only)
+
+    monkeypatch.setattr(LmdbStore, "__init__", opened)
+    look("get", "run")
+    assert asked == [True]

@@ -377,11 +377,6 @@ def test_a_failed_attempt_is_tried_again_as_often_as_asked(play: Play) -> None:
 
 
 @env.task
-async def returns_the_wrong_type() -> int:
-    return "text"  # type: ignore[return-value]  # wrong on purpose
-
-
-@env.task
 async def returns_too_few() -> tuple[int, int]:
     return (1,)  # type: ignore[return-value]  # wrong on purpose
 

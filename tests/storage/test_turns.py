@@ -3,7 +3,6 @@
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator
 
 import pytest
 
@@ -27,7 +26,7 @@ class Watched(deque[tuple[int, object]]):
 
 
 @pytest.fixture
-def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+def queue(monkeypatch: pytest.MonkeyPatch) -> Watched:
     watched = Watched()
     monkeypatch.setattr("dalsegno_storage._turns.deque", lambda: watched)
     return watched

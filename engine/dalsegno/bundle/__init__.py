@@ -1,6 +1,7 @@
 """The user's code as data: recorded from live modules, loaded again from the store."""
 
 from dalsegno.bundle._files import identities
+from dalsegno.bundle._modules import is_user_module
 from dalsegno.bundle.capture import Capture, CopyStyle, capture
 from dalsegno.bundle.disk import materialise, write_files
 from dalsegno.bundle.environment import Manifest, differences, installed, manifest
@@ -23,6 +24,7 @@ __all__ = [
     "identities",
     "importable_name",
     "installed",
+    "is_user_module",
     "load",
     "manifest",
     "materialise",

@@ -89,6 +89,12 @@ def file_of(module: object) -> str | None:
     return abspath(file) if isinstance(file, str) and file.endswith(".py") else None
 
 
+def is_user_module(name: str) -> bool:
+    """Whether a loaded module comes from one of the user's files."""
+    file = file_of(sys.modules.get(name))
+    return file is not None and is_user_folder(dirname(file))
+
+
 def main_name() -> str | None:
     """The recorded name of `__main__`: its spec's name under `python -m`, else the name of its file.
 

@@ -79,6 +79,11 @@ class Bundle:
             dict.fromkeys([file.blob for file in self.files] + [pickle.blob for pickle in self.pickles])
         )
 
+    def has_module(self, name: str) -> bool:
+        """Whether one of the files is the module with this recorded name."""
+        path = name.replace(".", "/")
+        return any(file.path in (f"{path}.py", f"{path}/__init__.py") for file in self.files)
+
     def encode(self) -> bytes:
         """The bytes that the digest covers and that are stored under it: msgpack of the layout number and the record."""
         return cast("bytes", msgpack.packb([LAYOUT, *self.to_record()], unicode_errors="surrogatepass"))

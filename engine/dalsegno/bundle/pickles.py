@@ -50,7 +50,7 @@ def importable_name(function: object) -> tuple[str, str] | None:
     return None if recorded is None or typed_in or lookup(function) is None else (recorded, name)
 
 
-def pickle_function(function: Callable[..., object]) -> PickledFunction:
+def pickle_function(function: object) -> PickledFunction:
     """The function by value; BundleCaptureError when something that it uses cannot be pickled."""
     from dalsegno.bundle._pickling import Pickler
 

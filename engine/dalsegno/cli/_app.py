@@ -18,7 +18,6 @@ from dalsegno_storage.errors import DalsegnoError
 
 _HELP = {
     "show_arguments": False,
-    "use_markdown": False,
     "text_markup": "ansi",
     "text_paragraph_linebreaks": "\n\n",
     "max_width": 110,

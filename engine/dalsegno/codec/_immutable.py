@@ -19,8 +19,6 @@ _NAMED_ATOMS = frozenset(
         ("re", "Pattern"),
         ("uuid", "UUID"),
         ("zoneinfo", "ZoneInfo"),
-        ("dalsegno.files", "File"),
-        ("dalsegno.files", "Dir"),
         *((m, p) for m in ("pathlib", "pathlib._local") for p in ("PosixPath", "PurePosixPath")),
         *((m, p) for m in ("pathlib", "pathlib._local") for p in ("WindowsPath", "PureWindowsPath")),
     )
