@@ -63,7 +63,7 @@ async def census(packages: list[str] | None = None, top: int = 10) -> Count:
     """Count some top-level packages and modules of the standard library, all of them by default."""
     names = packages if packages is not None else top_level()
     counts = await asyncio.gather(*(count_package.aio(name, top) for name in names))
-    return total(f"{len(names)} packages", counts, top)
+    return total("the standard library" if packages is None else ", ".join(names), counts, top)
 
 
 @env.task

@@ -8,7 +8,6 @@ beside the nearest `pyproject.toml` or `.git` upwards, else in the current folde
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,13 +59,18 @@ def read_config(path: str | Path) -> Config:
 
 
 def _settings(file: Path) -> dict[str, str]:
+    import tomllib  # costs as much as all the rest of this module
+
     try:
         document: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file} cannot be read as TOML: {error}") from error
-    table = document.get("tool", {}).get("dalsegno")
+    tools = document.get("tool")
+    table = tools.get("dalsegno") if isinstance(tools, dict) else None
     if table is None:
         table = {} if file.name == "pyproject.toml" else {k: v for k, v in document.items() if k != "tool"}
+    if not isinstance(table, dict):
+        raise ConfigError(f"{file}: tool.dalsegno is a table of {', '.join(KEYS)}, not {table!r}")
     settings: dict[str, str] = {}
     for key, value in table.items():
         if key not in KEYS:

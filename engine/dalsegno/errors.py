@@ -28,7 +28,6 @@ DalsegnoError
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from dalsegno_storage.errors import DalsegnoError, StoreError
 
@@ -109,6 +108,8 @@ class NotFoundError(DalsegnoError, LookupError):
 
     def __init__(self, name: str, known: Iterable[str] = (), where: str = "", cure: str = "") -> None:
         self.name = name
+        from difflib import get_close_matches  # imported when something is wrong already
+
         self.matches = tuple(get_close_matches(name, list(known), n=3, cutoff=0.5))
         message = f"no {self.what} {name!r}" + (f" in {where}" if where else "")
         if self.matches:

@@ -39,6 +39,10 @@ class File:
         self.name = self._path.absolute().name
 
     @classmethod
+    def __from_path__(cls, path: str) -> "File":
+        return cls(path)
+
+    @classmethod
     def _recorded(cls, name: str, size: int, digest: bytes, fetch: Callable[[], bytes]) -> "File":
         if not is_plain_name(name):
             raise DecodeError(f"a recorded file is named {name!r}, which is not the name of a file")
@@ -128,6 +132,10 @@ class Dir:
         self._path: Path | None = Path(path)
         self._files: dict[str, File] | None = None
         self.name = self._path.absolute().name
+
+    @classmethod
+    def __from_path__(cls, path: str) -> "Dir":
+        return cls(path)
 
     @classmethod
     def _recorded(cls, name: str, files: dict[str, File]) -> "Dir":

@@ -48,8 +48,8 @@ class RunSettings:
         check_labels(self.labels)
         check_texts("env_vars", self.env_vars)
         check_texts("custom_context", self.custom_context)
-        for key in self.env_vars:
-            if not key or "=" in key or "\0" in key:
+        for key, value in self.env_vars.items():
+            if not key or "=" in key or "\0" in key + value:
                 raise InvalidNameError("environment variable", key, "it is empty or has '=' or a zero byte")
         _check_choice("copy_style", self.copy_style, get_args(CopyStyle))
         _check_choice("durability", self.durability, (None, *get_args(Durability)))

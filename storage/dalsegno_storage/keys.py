@@ -7,8 +7,9 @@ Each element becomes a tag byte and a body that says by itself where it ends:
     int     10 + n, then the n bytes of the number, big-endian, without leading zeros (0 to 2**64 - 1)
 
 So the order is that of the tuples, with bytes before str before int where types differ and a tuple before its
-extensions; `pack(*a) + pack(*b) == pack(*a, *b)`, which lets a caller pack what does not change once; and the
-key of one tuple is a prefix of the key of another only if the tuple is. No key begins with 00, which the store keeps for itself, or FF.
+extensions; and `pack(*a) + pack(*b) == pack(*a, *b)`, which lets a caller pack what does not change once. No tag is FF, so
+the keys that continue a tuple lie below its key with FF behind it, while a key that merely begins with the same bytes,
+as that of (b"\\0",) does with those of (b"",), lies above. No key begins with 00, which backends keep for themselves.
 """
 
 __all__ = ["Part", "pack", "prefix", "successor", "unpack"]
@@ -70,10 +71,10 @@ def _body(key: bytes, start: int) -> tuple[bytes, int]:
         at += 2
 
 
-def prefix(*parts: Part) -> tuple[bytes, bytes | None]:
+def prefix(*parts: Part) -> tuple[bytes, bytes]:
     """`(start, stop)` for `scan`: the key of `parts` itself and every key that continues it."""
     start = pack(*parts)
-    return start, successor(start)
+    return start, start + b"\xff"
 
 
 def successor(prefix: bytes) -> bytes | None:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 import dalsegno
 import dalsegno_storage
+from dalsegno.bundle import unload
 
 FLOW = '''
     import enum
@@ -99,6 +100,12 @@ class Done:
 Command = Callable[..., Done]
 
 
+@pytest.fixture(scope="session")
+def variables() -> Callable[..., dict[str, str]]:
+    """Gives the environment variables for a process."""
+    return environment
+
+
 def environment(**more: str) -> dict[str, str]:
     """What a process needs to find the packages, and nothing that changes output."""
     roots = [str(Path(str(package.__file__)).parents[1]) for package in (dalsegno, dalsegno_storage)]
@@ -134,10 +141,16 @@ def process() -> Command:
     return run
 
 
+@pytest.fixture(scope="session")
+def flow() -> str:
+    """The text of `flow.py`."""
+    return dedent(FLOW)
+
+
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path: Path, flow: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder with `flow.py` in it."""
-    (tmp_path / "flow.py").write_text(dedent(FLOW))
+    (tmp_path / "flow.py").write_text(flow)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -161,20 +174,30 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
 
     yield run
     for name in set(sys.modules) - before:
-        if not name.startswith(("dalsegno", "rich", "click")) and "." not in name:
-            module = sys.modules[name]
-            if "pytest-of" in str(getattr(module, "__file__", "")):
-                del sys.modules[name]
+        if "pytest-of" in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")
-def recorded(tmp_path_factory: pytest.TempPathFactory, process: Command) -> Path:
+def recorded(tmp_path_factory: pytest.TempPathFactory, process: Command, flow: str) -> Path:
     """A store with `good`, `bad` (failed), `again` (a rerun of one action of `good`), and no sources beside it."""
     folder = tmp_path_factory.mktemp("recorded")
-    (folder / "flow.py").write_text(dedent(FLOW))
+    (folder / "flow.py").write_text(flow)
     store = folder / "store"
     runs = [
-        ("run", "flow.py", "main", "--numbers", "[1, 2]", "--name", "good", "--label", "team=a", "-e", "LEVEL=2"),
+        (
+            "run",
+            "flow.py",
+            "main",
+            "--numbers",
+            "[1, 2]",
+            "--name",
+            "good",
+            "--label",
+            "team=a",
+            "-e",
+            "LEVEL=2",
+        ),
         ("run", "flow.py", "main", "--numbers", "[1, 13]", "--name", "bad", "--label", "team=b"),
     ]
     for line in runs:
@@ -187,6 +210,14 @@ def recorded(tmp_path_factory: pytest.TempPathFactory, process: Command) -> Path
 
 
 @pytest.fixture
-def look(command: Command, recorded: Path) -> Command:
+def unloaded(recorded: Path, command: Command) -> Iterator[None]:
+    """Takes the recorded code out of this process afterwards."""
+    yield
+    run = command("get", "run", "good", "--json", "--store", recorded).json
+    unload(bytes.fromhex(run["bundle_digest"]))
+
+
+@pytest.fixture
+def look(command: Command, recorded: Path, unloaded: None) -> Command:
     """Runs `dalsegno ARGS` on the store with recorded runs."""
     return lambda *args: command("--store", recorded, *args)

@@ -213,7 +213,14 @@ def test_looking_never_writes(look: Command, monkeypatch: pytest.MonkeyPatch) ->
         raise AssertionError("a command that only looks began to write")
 
     monkeypatch.setattr(LmdbStore, "write", write)
-    for line in (("run",), ("run", "good"), ("action", "good"), ("io", "good"), ("logs", "good"), ("code", "good")):
+    for line in (
+        ("run",),
+        ("run", "good"),
+        ("action", "good"),
+        ("io", "good"),
+        ("logs", "good"),
+        ("code", "good"),
+    ):
         assert look("get", *line).code == 0, line
 
 

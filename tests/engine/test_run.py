@@ -118,7 +118,7 @@ BAD_CALLS: list[tuple[type[Exception], str, Callable[[Engine], Any]]] = [
     (InvalidNameError, "label", lambda engine: engine.with_runcontext(labels={"": "x"}).run(add, 1)),
     (RunExistsError, "'taken' already exists", lambda engine: engine.with_runcontext(name="taken").run(add, 1)),
     (RunNotFoundError, "did you mean 'taken'", lambda engine: engine.rerun("takem")),
-    (ActionNotFoundError, "a0", lambda engine: engine.rerun("taken", "add-bbbbbbbb")),
+    (ActionNotFoundError, "lists those it has", lambda engine: engine.rerun("taken", "add-bbbbbbbb")),
     (InputError, "z", lambda engine: engine.rerun("taken", z=1)),
     (InputError, "x: expected an integer", lambda engine: engine.rerun("taken", x="one")),
     (UsageError, "task_template", lambda engine: engine.rerun("taken", task_template=add.function)),

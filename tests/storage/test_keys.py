@@ -3,7 +3,7 @@
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dalsegno_storage.keys import Part, pack, prefix, successor, unpack
@@ -39,11 +39,13 @@ def test_keys_concatenate(left: tuple[Part, ...], right: tuple[Part, ...]) -> No
     assert pack(*left) + pack(*right) == pack(*left, *right)
 
 
+@example((b"",), (b"\0",))
+@example(("a",), ("a\0", 1))
 @given(tuples, tuples)
 def test_a_range_holds_what_continues_the_tuple(left: tuple[Part, ...], right: tuple[Part, ...]) -> None:
     start, stop = prefix(*left)
     key = pack(*right)
-    assert (start <= key and (stop is None or key < stop)) == (right[: len(left)] == left)
+    assert (start <= key < stop) == (right[: len(left)] == left)
 
 
 def test_exhaustively_small() -> None:

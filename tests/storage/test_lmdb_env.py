@@ -109,7 +109,8 @@ def test_a_writer_in_another_process_is_named(store: LmdbStore) -> None:
         assert stdout.readline() == "ready\n"
         with pytest.raises(StoreBusyError, match=f"process {process.pid} ") as caught:
             put(store, (b"a", b"1"))
-        assert (caught.value.pid, caught.value.waited >= 0.2) == (process.pid, True)
+        assert caught.value.pid == process.pid
+        assert caught.value.waited > 0.1
         assert everything(store) == []
         stdin.write("\n")
         stdin.flush()

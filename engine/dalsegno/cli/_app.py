@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import rich_click as click
-from click.exceptions import NoArgsIsHelpError
 
 from dalsegno.cli._errors import CLOSED_PIPE, INTERRUPTED, code_of, say
 from dalsegno.cli._lazy import LazyGroup
@@ -36,7 +35,6 @@ class App(LazyGroup):
         extra["standalone_mode"] = False
         try:
             code = super().main(args, prog_name or "dalsegno", **extra)
-            sys.stdout.flush()
         except click.ClickException as error:
             code = error.exit_code
             _show(error)
@@ -45,10 +43,29 @@ class App(LazyGroup):
             say(str(error))
         except (click.Abort, KeyboardInterrupt):
             code = INTERRUPTED
-        except BrokenPipeError:
-            code = CLOSED_PIPE
-            _drop_output()
         sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the subcommand; a pipe that nobody reads any more ends it without a word."""
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _drop_output()
+            return CLOSED_PIPE
+        return code
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            found = version("dalsegno")
+        except PackageNotFoundError:
+            found = "(run from a source tree)"
+        click.echo(f"dalsegno {found}")
+        ctx.exit()
 
 
 @click.group(
@@ -62,7 +79,14 @@ class App(LazyGroup):
     },
     context_settings={"help_option_names": ["-h", "--help"], "rich_help_config": _HELP},
 )
-@click.version_option(package_name="dalsegno", message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and exit.",
+)
 @store_option
 def app() -> None:
     """Run typed Python tasks with every call recorded, and run any of them again."""
@@ -87,9 +111,6 @@ def main() -> NoReturn:
 
 def _show(error: click.ClickException) -> None:
     """A usage error, after the usage if it is known."""
-    if isinstance(error, NoArgsIsHelpError):
-        click.echo(error.format_message(), err=True)
-        return
     context = getattr(error, "ctx", None)
     if isinstance(error, click.UsageError) and context is not None:
         usage = " ".join(context.command.collect_usage_pieces(context))

@@ -45,7 +45,8 @@ class Screen:
 
     def stop(self) -> None:
         """Take everything away that was drawn."""
-        self._over.set()
+        with self._lock:
+            self._over.set()
         self._thread.join()
         with self._lock:
             for proxy in self._above.values():
@@ -70,6 +71,8 @@ class Screen:
         from rich.live import Live
 
         with self._lock:
+            if self._over.is_set():
+                return
             console = Console(file=self._streams[1], markup=False, highlight=False, emoji=False)
             self._live = Live(
                 console=console,

@@ -9,6 +9,8 @@ Memory stays in proportion to the bytes: msgpack refuses containers that claim m
 from collections.abc import Callable
 from typing import Any
 
+from msgpack import unpackb
+
 from dalsegno.errors import DecodeError
 
 from . import _families
@@ -21,6 +23,11 @@ __all__ = ["ReadBlob", "Reader", "decode"]
 
 ReadBlob = Callable[[bytes], bytes]
 """Gives the content that is stored under a digest."""
+
+_SCALAR_HEADS = frozenset(
+    (*range(0x80), *range(0xA0, 0xC7), *range(0xCA, 0xD4), *range(0xD9, 0xDC), *range(0xE0, 0x100))
+)
+"""First bytes of what is neither a container nor an extension."""
 
 _OPEN = frozenset((Extension, list, dict))
 """Types of unpacked values in which there can be extensions."""
@@ -38,9 +45,10 @@ def decode(
     `resolve` finds classes and functions; `read_blob` gives the content of files, when it is asked for;
     `allow_opaque=False` refuses what could run code of its own choosing. Whatever is wrong is a DecodeError.
     """
-    reader = Reader(resolve, read_blob, allow_opaque)
     try:
-        return reader.value(data)
+        if len(data) and data[0] in _SCALAR_HEADS:
+            return unpackb(data, unicode_errors="surrogatepass")
+        return Reader(resolve, read_blob, allow_opaque).value(data)
     except DecodeError:
         raise
     except RecursionError as error:

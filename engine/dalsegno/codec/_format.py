@@ -22,6 +22,7 @@ from dalsegno.errors import DecodeError, EncodeError
 
 __all__ = [
     "MAX_DEPTH",
+    "SINGLETONS",
     "Buffer",
     "ModuleName",
     "Payload",
