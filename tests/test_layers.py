@@ -27,13 +27,14 @@ STORAGE = (
 )
 ENGINE = (
     "_identity _loops _module_names errors models opaque",
-    "_context _phases config names observers",
+    "_context _phases config names",
+    "observers",
     "_convert files",
     "_schema bundle codec",
     "_records _values _variables failures settings",
     "interface",
     "task",
-    "_capture _writer",
+    "_capture _listing _writer",
     "_ledger _logs",
     "_code query",
     "_codebase _isolated _map _runner",

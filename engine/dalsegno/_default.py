@@ -9,7 +9,7 @@ import atexit
 import os
 import threading
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ _portal: Any = None
 _engine: Engine | None = None
 _config: Config | None = None
 _overrides: dict[str, Any] = {}
+_left_behind: list[object] = []
 
 
 def init(
@@ -54,6 +55,7 @@ def init_from_config(path: str | Path | None = None) -> None:
     config = find_config() if path is None else read_config(path)
     with _lock:
         _config = config
+        _overrides.clear()
 
 
 def close() -> None:
@@ -107,9 +109,13 @@ def _open() -> Engine:
 
 
 def _forget() -> None:
-    """In a forked child the engine's threads are gone, so it is forgotten, not closed."""
+    """In a forked child the engine's threads are gone, so it is put aside, neither used nor closed."""
     global _stack, _portal, _engine, _lock
     _lock = threading.RLock()
+    if _portal is not None:
+        with suppress(RuntimeError, StopIteration):  # else whoever clears it away waits for the thread
+            _portal.stop().send(None)
+        _left_behind.append((_stack, _portal, _engine))
     _stack = _portal = _engine = None
 
 

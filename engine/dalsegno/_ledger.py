@@ -8,20 +8,20 @@ the first recorded.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from heapq import merge
 
 from dalsegno import _records as records
 from dalsegno._identity import ROOT_NAME, long_action_name, split_action_name
+from dalsegno._listing import Query, candidates, run_of
 from dalsegno._phases import advance
 from dalsegno._writer import Writer
 from dalsegno.codec import BlobSource
 from dalsegno.errors import ActionNotFoundError, RunExistsError, RunNotFoundError
-from dalsegno.models import ActionRecord, Phase, Ref, RunRecord, TaskTemplate, Value
+from dalsegno.models import ActionRecord, Ref, RunRecord, TaskTemplate, Value
 from dalsegno_storage.digest import digest as content_digest
 from dalsegno_storage.objects import Prepared, get_object, has_object
-from dalsegno_storage.protocol import Reader, Store
+from dalsegno_storage.protocol import Store
 from dalsegno_storage.protocol import Writer as Transaction
 
 INLINE = 512
@@ -41,50 +41,6 @@ class LogLine:
     stream: str
     at: int
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """Which runs are wanted; None means any. All given conditions must hold."""
-
-    project: str | None = None
-    domain: str | None = None
-    task: str | None = None
-    phases: frozenset[Phase] | None = None
-    labels: Mapping[str, str] | None = None
-    source: tuple[str, str, str] | None = None
-
-    def ranges(self) -> list[tuple[bytes, bytes]]:
-        """The key ranges of the narrowest index that holds every match; those of one run id never overlap."""
-        if self.source is not None:
-            return [records.index_range("source", "{}/{}/{}".format(*self.source))]
-        for key, value in (self.labels or {}).items():
-            return [records.index_range("label", f"{key}={value}")]
-        phases = [records.index_range("phase", phase.value) for phase in self.phases or ()]
-        if self.phases is not None and Phase.SUCCEEDED not in self.phases:
-            return phases
-        if self.task is not None:
-            return [records.index_range("task", self.task)]
-        if self.phases is not None:
-            return phases
-        if self.project is not None and self.domain is not None:
-            return [records.index_range("project", f"{self.project}/{self.domain}")]
-        return [records.RUNS]
-
-    def accepts(self, run: RunRecord) -> bool:
-        """Whether the run meets every condition."""
-        relation = run.relation
-        return (
-            (self.project is None or run.project == self.project)
-            and (self.domain is None or run.domain == self.domain)
-            and (self.task is None or run.task == self.task)
-            and (self.phases is None or run.phase in self.phases)
-            and all(run.labels.get(key) == value for key, value in (self.labels or {}).items())
-            and (
-                self.source is None
-                or (relation is not None and (relation.project, relation.domain, relation.run) == self.source)
-            )
-        )
 
 
 class Ledger:
@@ -267,7 +223,7 @@ class Ledger:
         with self._store.read() as reader:
             found = reader.get(records.name_key(project, domain, name))
             if found is not None:
-                return _run(reader, int.from_bytes(found, "big"))
+                return run_of(reader, int.from_bytes(found, "big"))
             start, stop = records.names_range(project, domain)
             known = [
                 key.rpartition(b"\0")[2].decode()
@@ -280,13 +236,13 @@ class Ledger:
     def run(self, run_id: int) -> RunRecord:
         """The run with that id."""
         with self._store.read() as reader:
-            return _run(reader, run_id)
+            return run_of(reader, run_id)
 
     def runs(self, query: Query, *, limit: int, before: int | None = None) -> list[RunRecord]:
         """Up to `limit` runs that match, newest first; `before` continues below the id of an earlier page's last."""
         found: list[RunRecord] = []
         with self._store.read() as reader:
-            for run in _candidates(reader, query, before):
+            for run in candidates(reader, query, before):
                 if query.accepts(run):
                     found.append(run)
                     if len(found) == limit:
@@ -349,25 +305,6 @@ class Ledger:
                 LogLine(records.seq_of(key), *records.unpack_log(data))
                 for key, data in reader.scan(*records.log_range(run_id, seq))
             ]
-
-
-def _run(reader: Reader, run_id: int) -> RunRecord:
-    data = reader.get(records.run_key(run_id))
-    if data is None:
-        raise RunNotFoundError(str(run_id))
-    return records.unpack_run(run_id, data)
-
-
-def _candidates(reader: Reader, query: Query, before: int | None) -> Iterator[RunRecord]:
-    """The runs in the query's index, newest first, below the id `before`."""
-    ranges = query.ranges()
-    scans = [
-        reader.scan(start, stop if before is None else start + before.to_bytes(8, "big"), reverse=True)
-        for start, stop in ranges
-    ]
-    for key, data in merge(*scans, key=lambda pair: records.run_id_of(pair[0]), reverse=True):
-        run_id = records.run_id_of(key)
-        yield records.unpack_run(run_id, data) if ranges == [records.RUNS] else _run(reader, run_id)
 
 
 def _first(pairs: Iterable[Put], limit: int) -> Iterator[Put]:

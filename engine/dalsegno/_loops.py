@@ -1,15 +1,18 @@
 """The event loop that the calling code runs in, asyncio's or trio's, and how another thread reaches it.
 
-Nothing here imports trio; a trio program has it loaded already.
+Nothing here imports asyncio or trio: a program that runs in one of them has it loaded already, and a command that only
+reads a store needs neither.
 """
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -22,6 +25,13 @@ class Wait(Protocol):
     async def wait(self) -> None: ...
 
 
+def asyncio_loop() -> asyncio.AbstractEventLoop | None:
+    """The asyncio loop that the calling thread is running, if any."""
+    module = sys.modules.get("asyncio")
+    loop: asyncio.AbstractEventLoop | None = None if module is None else module._get_running_loop()
+    return loop
+
+
 def in_trio() -> bool:
     """Whether the calling code runs in a trio loop."""
     trio = sys.modules.get("trio")
@@ -30,7 +40,7 @@ def in_trio() -> bool:
 
 def in_event_loop() -> bool:
     """Whether the calling thread is running an event loop right now."""
-    return asyncio._get_running_loop() is not None or in_trio()
+    return asyncio_loop() is not None or in_trio()
 
 
 class AsyncioWait:
@@ -38,9 +48,9 @@ class AsyncioWait:
 
     __slots__ = ("future", "loop")
 
-    def __init__(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[None] = self.loop.create_future()
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.future: asyncio.Future[None] = loop.create_future()
 
     def done(self) -> None:
         try:
@@ -78,7 +88,8 @@ class TrioWait:
 
 def new_wait() -> Wait:
     """A wait for the loop that the caller runs in."""
-    return AsyncioWait() if asyncio._get_running_loop() is not None else TrioWait()
+    loop = asyncio_loop()
+    return TrioWait() if loop is None else AsyncioWait(loop)
 
 
 async def wait_future(future: Future[T]) -> T:
@@ -96,7 +107,7 @@ class Home:
     __slots__ = ("_loop", "_token")
 
     def __init__(self) -> None:
-        self._loop = asyncio._get_running_loop()
+        self._loop = asyncio_loop()
         self._token: Any = None if self._loop else sys.modules["trio"].lowlevel.current_trio_token()
 
     def run(self, function: Callable[[], Awaitable[T]]) -> T:
@@ -105,6 +116,8 @@ class Home:
 
             async def call() -> T:
                 return await function()
+
+            import asyncio
 
             return asyncio.run_coroutine_threadsafe(call(), self._loop).result()
         result: T = sys.modules["trio"].from_thread.run(function, trio_token=self._token)
@@ -123,5 +136,5 @@ class Home:
     def is_here(self) -> bool:
         """Whether the caller runs in this very loop."""
         if self._loop is not None:
-            return asyncio._get_running_loop() is self._loop
+            return asyncio_loop() is self._loop
         return in_trio() and sys.modules["trio"].lowlevel.current_trio_token() is self._token

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from dalsegno._code import RunCode
+from dalsegno._module_names import recorded_module_name
 from dalsegno._start import Place, Start, prepare
 from dalsegno._values import Encoded, ReadBlob, Resolve, encode_named
 from dalsegno.codec import decode, join_map, split_map
-from dalsegno.errors import DecodeError, InputError, InputProblem, RunNotFoundError, UsageError
+from dalsegno.errors import (
+    BundleLoadError,
+    DecodeError,
+    InputError,
+    InputProblem,
+    RunNotFoundError,
+    UsageError,
+)
 from dalsegno.interface import Source
 from dalsegno.models import Relation, RunRecord
 from dalsegno.settings import RunSettings
@@ -44,7 +54,9 @@ def again(
     elif isinstance(task_template, Task):
         code = place.codebase.live(task_template, settings)
         task = task_template
-        kept = _fitting(task, recorded, changed, code.resolve, lambda blob: ledger.get("blob", blob))
+        kept = _fitting(
+            task, recorded, changed, _classes_for(task, code), lambda blob: ledger.get("blob", blob)
+        )
     else:
         raise UsageError(f"task_template is a task, made with @env.task, not {task_template!r}")
     new = task.interface.convert(changed, source=source, partial=True)
@@ -91,6 +103,21 @@ def _inherited(settings: RunSettings, source: RunRecord) -> RunSettings:
         labels={**source.labels, **settings.labels},
         custom_context={**source.custom_context, **settings.custom_context},
     )
+
+
+def _classes_for(task: Task[Any, Any], code: RunCode) -> Resolve:
+    """Finds the recorded classes in other code: under their own name, else under the same name beside the task.
+
+    So a value of `flow.Config` becomes one of `fixed.Config` when the task was copied from `flow.py` to `fixed.py`.
+    """
+
+    def resolve(module: str, qualname: str) -> Any:
+        if not code.loaded.bundle.has_module(module):
+            with suppress(BundleLoadError):
+                return code.resolve(recorded_module_name(task.module), qualname)
+        return code.resolve(module, qualname)
+
+    return resolve
 
 
 def _fitting(

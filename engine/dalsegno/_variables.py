@@ -37,7 +37,7 @@ from dalsegno._schema import schema_of
 from dalsegno.errors import TaskDefinitionError
 
 Record: TypeAlias = Mapping[str, Any]
-Passing: TypeAlias = Literal["positional_only", "positional", "keyword"]
+Passing: TypeAlias = Literal["positional", "keyword"]
 Encode: TypeAlias = Callable[[object], bytes]
 Decode: TypeAlias = Callable[[bytes], object]
 Returns: TypeAlias = Literal["nothing", "value", "tuple", "named"]
@@ -51,7 +51,6 @@ MISSING: Final = _Missing.MISSING
 """Stands for a default that there is not."""
 
 _PASSING: Final[dict[Any, Passing]] = {
-    inspect.Parameter.POSITIONAL_ONLY: "positional_only",
     inspect.Parameter.POSITIONAL_OR_KEYWORD: "positional",
     inspect.Parameter.KEYWORD_ONLY: "keyword",
 }
@@ -131,6 +130,11 @@ def signature_of(
             raise TaskDefinitionError(
                 f"task {name} cannot take {_STARS[parameter.kind]}{parameter.name}, since its inputs must have names "
                 f"that can be recorded; name each input, or take one list or dict"
+            )
+        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+            raise TaskDefinitionError(
+                f"task {name} cannot take {parameter.name!r} by position only, since a rerun gives inputs by name; "
+                f"remove the '/' from its parameters"
             )
         if parameter.annotation is _EMPTY:
             raise TaskDefinitionError(

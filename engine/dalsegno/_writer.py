@@ -20,16 +20,18 @@ from __future__ import annotations
 
 import os
 import threading
-from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable
 from operator import itemgetter
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from dalsegno._loops import AsyncioWait, Wait, new_wait
 from dalsegno_storage.errors import StoreClosedError, StoreForkedError
 from dalsegno_storage.protocol import Store
 from dalsegno_storage.protocol import Writer as Transaction
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Future
 
 T = TypeVar("T")
 

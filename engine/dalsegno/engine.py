@@ -15,8 +15,8 @@ from dalsegno import _rerun
 from dalsegno._capture import captured
 from dalsegno._code import RunCode
 from dalsegno._codebase import Codebase
-from dalsegno._isolated import spawn
-from dalsegno._ledger import Ledger, Query
+from dalsegno._ledger import Ledger
+from dalsegno._listing import Query
 from dalsegno._loops import Home
 from dalsegno._runner import LiveAction, LiveRun, Outcome
 from dalsegno._start import Start, first
@@ -30,7 +30,7 @@ from dalsegno.settings import Durability, RunSettings
 from dalsegno.task import Task
 from dalsegno_storage import Store, open_store
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "RunContext"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -158,6 +158,8 @@ class Engine:
             raise UsageError(
                 "isolation='process' needs an engine that was given the path or URL of its store"
             )
+        from dalsegno._isolated import spawn  # subprocesses are rare and take long to import
+
         process, (project, domain, name) = await spawn(
             self._place, self._settings, settings, run_name, action_name, changed, source
         )

@@ -33,7 +33,7 @@ from dalsegno._variables import (
 )
 from dalsegno.errors import InputError, InputProblem
 
-__all__ = ["MISSING", "Interface", "Option", "Source", "Variable"]
+__all__ = ["Interface", "MISSING", "Option", "Source", "Variable"]
 
 _PYTHON: Final[Mapping[str, Source]] = {}
 
@@ -45,7 +45,6 @@ class Interface:
         self.name = name
         self._names = tuple(each for each, _ in inputs)
         self._by_position = tuple(each for each, passing in inputs if passing != "keyword")
-        self._by_name = frozenset(each for each, passing in inputs if passing != "positional_only")
         self._find_types = types
         self._record: Record | None = None
 
@@ -163,10 +162,8 @@ class Interface:
         for name, value in named.items():
             if name in values:
                 problems.append(InputProblem(name, "", "one value", "two, by position and by name"))
-            elif name in self._by_name:
-                values[name] = value
             elif name in self._names:
-                problems.append(InputProblem(name, "", "to be given by position", "it by name"))
+                values[name] = value
             else:
                 words = known(name, self._names, "an input of this task")
                 problems.append(InputProblem(name, "", words, "an unknown name"))

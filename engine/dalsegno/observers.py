@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from dalsegno._context import current
 from dalsegno.models import ActionRecord, RunRecord
 
 __all__ = ["Observer"]
@@ -36,9 +37,13 @@ class Observer:
 
 
 def notify(observers: Sequence[Observer], event: str, *facts: object) -> None:
-    """Tell every observer."""
-    for observer in observers:
-        try:
-            getattr(observer, event)(*facts)
-        except Exception:
-            _logger.exception("an observer failed in %s", event)
+    """Tell every observer; what one prints and logs is the host's, not the action's."""
+    token = current.set(None)
+    try:
+        for observer in observers:
+            try:
+                getattr(observer, event)(*facts)
+            except Exception:
+                _logger.exception("an observer failed in %s", event)
+    finally:
+        current.reset(token)

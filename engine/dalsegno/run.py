@@ -27,7 +27,7 @@ POLL = 0.05
 """How often a run that another process executes is looked at, in seconds."""
 
 
-class Records(Protocol):
+class _Records(Protocol):
     """What a run needs of the engine that gave it out."""
 
     @property
@@ -46,7 +46,7 @@ class Records(Protocol):
 class _Recorded:
     """What runs and actions have in common: one action record and the ways to look into it."""
 
-    _records: Records
+    _records: _Records
 
     def _action(self) -> ActionRecord:
         raise NotImplementedError
@@ -126,7 +126,7 @@ class Run(_Recorded, Generic[T]):
     Got from `run`, `rerun`, `Run.get` or `Run.listall`. What can still change is read from the store each time.
     """
 
-    def __init__(self, records: Records, record: RunRecord) -> None:
+    def __init__(self, records: _Records, record: RunRecord) -> None:
         self._records = records
         self._record = record
 

@@ -214,7 +214,7 @@ def test_looking_imports_nothing_heavy_and_nothing_recorded(
 
 
 @pytest.mark.parametrize("line", [("--help",), ("rerun", "--help"), ("get", "run", "--help")], ids=" ".join)
-def test_help_imports_no_engine(
+def test_help_imports_nothing_that_runs_tasks(
     variables: Callable[..., dict[str, str]], line: tuple[str, ...], tmp_path: Path
 ) -> None:
     done = subprocess.run(

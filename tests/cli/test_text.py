@@ -77,6 +77,13 @@ def test_values_for_people(shown: object, text: str) -> None:
 
 def test_values_are_cut_or_spread() -> None:
     assert value_text(list(range(100)), limit=12) == "[0, 1, 2, 3…"
+    row = {"name": "n" * 30, "size": 1}
+    assert value_text({"top": [row, row], "none": []}) == (
+        '{\n  "top": [\n'
+        f'    {{"name": "{"n" * 30}", "size": 1}},\n'
+        f'    {{"name": "{"n" * 30}", "size": 1}}\n'
+        '  ],\n  "none": []\n}'
+    )
     assert value_text(["x" * 120]) == '[\n  "' + "x" * 120 + '"\n]'
 
 

@@ -57,9 +57,7 @@ def test_nothing_is_made_by_looking(here: Path) -> None:
         ("sqlite:///abs.db", "sqlite:///abs.db"),
     ],
 )
-def test_a_relative_path_in_a_file_is_relative_to_the_file(
-    tmp_path: Path, place: str, expected: str
-) -> None:
+def test_a_relative_path_in_a_file_is_relative_to_the_file(tmp_path: Path, place: str, expected: str) -> None:
     file = tmp_path / "dalsegno.toml"
     file.write_text(f"store = '{place}'\nproject = 'q'\n")
     assert read_config(file) == Config(expected.format(folder=tmp_path), "q", "development")

@@ -83,9 +83,7 @@ trees = st.recursive(
 
 @settings(max_examples=40, deadline=None)
 @given(trees, st.lists(st.integers(), min_size=2, max_size=2), st.sampled_from(["asyncio", "trio"]))
-def test_any_schedule_gives_the_same_keys_and_names(
-    calls: list[Any], seeds: list[int], backend: str
-) -> None:
+def test_any_schedule_gives_the_same_keys_and_names(calls: list[Any], seeds: list[int], backend: str) -> None:
     async def story() -> None:
         async with Engine(MemoryStore(), durability="relaxed") as engine:
             runs = []
@@ -145,7 +143,7 @@ def test_the_order_in_which_children_end_changes_nothing() -> None:
                 run = await engine.run(steps, len(order))
                 for index in order:
                     waiting[index].set()
-                    while sum(action.done() for action in run.actions()) <= order.index(index):  # noqa: ASYNC110 - no event tells of a record
+                    while sum(action.done() for action in run.actions()) <= order.index(index):
                         await checkpoint()
                         if run.done():
                             break

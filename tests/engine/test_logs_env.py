@@ -104,7 +104,9 @@ def test_logging_goes_to_the_action_and_to_the_hosts_handlers(
         run = await engine.run(logs)
         await run.wait.aio()
         logged = text(run.logs(), "log")
-        assert logged.startswith("INFO tests.dalsegno.logs: an info message\nERROR tests.dalsegno.logs: caught\n")
+        assert logged.startswith(
+            "INFO tests.dalsegno.logs: an info message\nERROR tests.dalsegno.logs: caught\n"
+        )
         assert "ValueError: inside" in logged
         assert {line.stream for line in run.logs()} == {"log"}
 
@@ -197,7 +199,9 @@ def process() -> dict[str, Any]:
         "stderr": sys.stderr,
         "excepthook": sys.excepthook,
         "threadhook": threading.excepthook,
-        "handlers": {name: list(logging.getLogger(name).handlers) for name in logging.root.manager.loggerDict},
+        "handlers": {
+            name: list(logging.getLogger(name).handlers) for name in logging.root.manager.loggerDict
+        },
         "root": (list(root.handlers), root.level, root.disabled, list(root.filters)),
         "callHandlers": logging.Logger.callHandlers,
         "factory": logging.getLogRecordFactory(),

@@ -139,7 +139,7 @@ UNPACK: list[Callable[[bytes], Any]] = [
     records.phase_of,
     records.unpack_template,
     records.unpack_log,
-    lambda data: records.unpack_plain(data, "bundle"),
+    records.unpack_manifest,
 ]
 
 

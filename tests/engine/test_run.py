@@ -227,7 +227,7 @@ def blocks_thread() -> int:
 
 async def until(condition: Callable[[], bool]) -> None:
     with anyio.fail_after(20):
-        while not condition():  # noqa: ASYNC110 - records tell nobody that they have changed
+        while not condition():
             await checkpoint()
 
 

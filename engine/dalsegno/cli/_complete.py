@@ -23,7 +23,7 @@ def folders(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
 def runs(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Names of runs, newest first."""
     with suppress(Exception), reading(ctx) as records:
-        from dalsegno._ledger import Query
+        from dalsegno._listing import Query
 
         query = Query(project=records.place.project, domain=records.place.domain)
         found = records.ledger.runs(query, limit=MOST)
@@ -53,7 +53,7 @@ def actions(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
 def recorded_tasks(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Full names of tasks that have run."""
     with suppress(Exception), reading(ctx) as records:
-        from dalsegno._ledger import Query
+        from dalsegno._listing import Query
 
         query = Query(project=records.place.project, domain=records.place.domain)
         names = dict.fromkeys(run.task for run in records.ledger.runs(query, limit=MOST))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import rich_click as click
 
 from dalsegno import query
-from dalsegno._ledger import Query
+from dalsegno._listing import Query
 from dalsegno.cli._errors import note
 from dalsegno.cli._options import completing, json_option, pairs_option, place_options
 from dalsegno.cli._store import Records, reading

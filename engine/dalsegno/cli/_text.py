@@ -19,6 +19,10 @@ MARKS = {
 """The sign and colour of each phase."""
 
 
+WIDTH = 96
+"""Values that are longer take several lines."""
+
+
 def clean(text: str, *, keep: str = "") -> str:
     """`text` with everything that does not print written as an escape, but for the characters in `keep`."""
     if text.isprintable():
@@ -59,13 +63,11 @@ def count(number: int, noun: str) -> str:
 
 
 def value_text(shown: Any, *, limit: int | None = None) -> str:
-    """A value of `dalsegno.query` in one line if it is short, else in indented JSON; cut to `limit` in one line."""
+    """A value of `dalsegno.query` as JSON with as few lines as it can be read in; with `limit`, one line, cut."""
+    if limit is None:
+        return clean_lines(_spread(_readable(shown), ""))
     line = json.dumps(_readable(shown), ensure_ascii=False)
-    if limit is not None:
-        return clean(line if len(line) <= limit else line[: limit - 1] + "…")
-    if len(line) > 100:
-        line = json.dumps(_readable(shown), ensure_ascii=False, indent=2)
-    return clean_lines(line)
+    return clean(line if len(line) <= limit else line[: limit - 1] + "…")
 
 
 def mark(phase: str) -> str:
@@ -80,6 +82,21 @@ def mark(phase: str) -> str:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode()
+
+
+def _spread(value: Any, indent: str) -> str:
+    """JSON in which only what is too long for a line takes several."""
+    line = json.dumps(value, ensure_ascii=False)
+    if len(indent) + len(line) <= WIDTH or not value or not isinstance(value, (list, dict)):
+        return line
+    inner = indent + "  "
+    if isinstance(value, dict):
+        pairs = ((json.dumps(key, ensure_ascii=False), each) for key, each in value.items())
+        parts, (start, end) = [f"{key}: {_spread(each, inner)}" for key, each in pairs], "{}"
+    else:
+        parts, (start, end) = [_spread(each, inner) for each in value], "[]"
+    body = ",\n".join(inner + part for part in parts)
+    return f"{start}\n{body}\n{indent}{end}"
 
 
 def _readable(shown: Any) -> Any:

@@ -21,11 +21,11 @@ from enum import IntEnum
 from dalsegno.errors import DecodeError, EncodeError
 
 __all__ = [
-    "MAX_DEPTH",
-    "SINGLETONS",
     "Buffer",
+    "MAX_DEPTH",
     "ModuleName",
     "Payload",
+    "SINGLETONS",
     "Tag",
     "array_head",
     "bin_head",

@@ -80,13 +80,13 @@ def test_one_error_lists_every_problem() -> None:
 
 
 def test_missing_inputs_are_named() -> None:
-    def task(first: int, second: Cfg, /, third: list[str]) -> None: ...
+    def task(first: int, second: Cfg, third: list[str]) -> None: ...
 
     with pytest.raises(InputError) as caught:
-        Interface.of(task, name="t").accept((), {"thrid": [], "first": 1})
+        Interface.of(task, name="t").accept((1,), {"thrid": [], "first": 1})
     assert [str(problem) for problem in caught.value.problems] == [
         "thrid: expected an input of this task (first, second, third; did you mean third?), got an unknown name",
-        "first: expected to be given by position, got it by name",
+        "first: expected one value, got two, by position and by name",
         "second: expected a Cfg or a dict of its fields, got nothing",
         "third: expected a list, got nothing",
     ]

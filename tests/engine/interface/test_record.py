@@ -55,7 +55,6 @@ def everything(
     count: int,
     layers: list[Layer],
     color: Color = Color.RED,
-    /,
     *,
     rate: float = 0.5,
     flag: bool = False,
@@ -92,7 +91,7 @@ def test_the_record_is_plain_and_made_once() -> None:
     assert interface.record(refuse) is record  # type: ignore[arg-type]  # never called
     assert record["inputs"][1] == {
         "name": "layers",
-        "passing": "positional_only",
+        "passing": "positional",
         "type": f"list[{__name__}.Layer]",
         "classes": [[__name__, "Layer"]],
         "schema": pydantic.TypeAdapter(list[Layer]).json_schema(),
