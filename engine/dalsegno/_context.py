@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+from dalsegno.models import NOTHING
 
 if TYPE_CHECKING:
     from dalsegno.task import Task
@@ -16,8 +17,7 @@ T = TypeVar("T")
 __all__ = ["ActionContext", "TaskContext", "ctx", "current", "group"]
 
 
-@dataclass(frozen=True, slots=True)
-class ActionContext:
+class ActionContext(NamedTuple):
     """Names the action that is running."""
 
     name: str
@@ -26,8 +26,7 @@ class ActionContext:
     domain: str
 
 
-@dataclass(frozen=True, slots=True)
-class TaskContext:
+class TaskContext(NamedTuple):
     """What a running task can know about itself; false outside of a run.
 
     `run_start_time` is in nanoseconds since the epoch; `attempt_number` counts from 0; `group_data` is the
@@ -39,9 +38,9 @@ class TaskContext:
     run_start_time: int = 0
     mode: str = "local"
     group_data: str = ""
-    custom_context: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    env_vars: Mapping[str, str] = field(default_factory=dict)
+    custom_context: Mapping[str, str] = NOTHING
+    labels: Mapping[str, str] = NOTHING
+    env_vars: Mapping[str, str] = NOTHING
 
     def __bool__(self) -> bool:
         return self.action is not None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dalsegno import _records as records
 from dalsegno._identity import ROOT_NAME, long_action_name, split_action_name
@@ -161,7 +161,7 @@ class Ledger:
             run_id = time.time_ns()
             if newest is not None:
                 run_id = max(run_id, records.run_id_of(newest[0]) + 1)
-            created = replace(run, id=run_id)
+            created = run._replace(id=run_id)
             action = root(created)
             _put_missing(transaction, puts)
             transaction.put(records.run_key(run_id), records.pack_run(created))
@@ -204,7 +204,7 @@ class Ledger:
             before = records.unpack_run(run.id, data)
             if before.phase.is_terminal:
                 return before
-            after = replace(before, phase=advance(before.phase, root.phase), ended_at=root.ended_at)
+            after = before._replace(phase=advance(before.phase, root.phase), ended_at=root.ended_at)
             complete(transaction)
             transaction.put(records.run_key(run.id), records.pack_run(after))
             gone, new = records.index_changes(before, after)

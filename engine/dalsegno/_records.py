@@ -143,18 +143,7 @@ def pack_run(run: RunRecord) -> bytes:
         dict(run.labels),
         dict(run.env_vars),
         dict(run.custom_context),
-        None
-        if relation is None
-        else [
-            relation.kind,
-            relation.run,
-            relation.project,
-            relation.domain,
-            relation.action,
-            list(relation.changed_inputs),
-            relation.source_code_digest,
-            relation.code_digest,
-        ],
+        relation and list(relation),
     ]
     return bytes(_pack(fields))
 
@@ -217,7 +206,7 @@ def pack_action(action: ActionRecord) -> bytes:
         action.started_at,
         action.ended_at,
         None if action.outputs is None else [_value(action.outputs)],
-        None if failure is None else [failure.kind, failure.message, failure.text, failure.state],
+        failure and list(failure),
         action.opaque,
     ]
     return bytes(_pack(fields))

@@ -14,6 +14,7 @@ from dalsegno import Engine, Phase, TaskEnvironment
 from dalsegno.errors import RecordedError, RunNotDoneError, UsageError
 from dalsegno.failures import TEXT_LIMIT, failure_of, revive
 from dalsegno.models import Failure
+from dalsegno_storage.memory import MemoryStore
 
 Play = Callable[..., Any]
 env = TaskEnvironment("failures")
@@ -45,7 +46,7 @@ async def fails(kind: str) -> int:
     if kind == "key":
         raise KeyError("k")
     if kind == "os":
-        Path("/nonexistent/file").read_text()
+        raise FileNotFoundError(2, "No such file or directory", "/nonexistent/file")
     if kind == "mute":
         raise MuteError("x")
     if kind == "cause":
@@ -283,12 +284,29 @@ def test_system_exit_in_a_task_is_its_failure_and_not_the_end_of_the_host(play: 
             assert run.failure.kind == "builtins:SystemExit"
             with pytest.raises(SystemExit):
                 await run.result.aio()
-        run = await engine.run(survives)
-        assert await run.result.aio() == "left with 3"
-        (child,) = run.action().children
+        survivor = await engine.run(survives)
+        assert await survivor.result.aio() == "left with 3"
+        (child,) = survivor.action().children
         assert child.phase is Phase.FAILED
 
     play(story)
+
+
+@env.task
+async def gathers() -> list[int]:
+    return list(await asyncio.gather(leaves("stay"), leaves("code")))
+
+
+def test_system_exit_in_a_task_of_asyncio_ends_the_run_and_not_the_hosts_loop(store: MemoryStore) -> None:
+    async def main() -> None:
+        async with Engine(store) as engine:
+            run = await engine.run(gathers)
+            await run.wait.aio()
+            assert run.phase is Phase.FAILED
+            again = await engine.run(leaves, "stay")
+            assert await again.result.aio() == 1
+
+    asyncio.run(main())
 
 
 @env.task

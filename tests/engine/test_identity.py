@@ -74,7 +74,7 @@ def tree(run: Run[Any], root: str = "a0") -> Counter[tuple[Any, ...]]:
 
 labels = st.integers(0, 2)
 groups = st.sampled_from(["", "", "g", "h"])
-trees = st.recursive(
+trees: st.SearchStrategy[list[Any]] = st.recursive(
     st.just([]),
     lambda below: st.lists(st.tuples(labels, below, groups).map(list), max_size=4),
     max_leaves=12,

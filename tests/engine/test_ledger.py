@@ -1,8 +1,8 @@
 """The ledger: whole completions, no record without its objects, and ends that stay."""
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -35,7 +35,7 @@ def root_of(run: RunRecord) -> ActionRecord:
 
 
 def ended(action: ActionRecord, phase: Phase = Phase.SUCCEEDED, **changes: Any) -> ActionRecord:
-    return replace(action, phase=phase, ended_at=9, **changes)
+    return action._replace(phase=phase, ended_at=9, **changes)
 
 
 @pytest.fixture
@@ -58,9 +58,7 @@ def test_a_run_is_created_whole_or_not_at_all(ledger: Ledger, content: Any, back
     anyio.run(main, backend=backend)
 
 
-def test_ids_grow_even_when_the_clock_stands_behind(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ids_grow_even_when_the_clock_stands_behind(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         ids = []
         for number, clock in enumerate([1000, 1000, 3, 2000, 5]):
@@ -85,20 +83,18 @@ def test_an_end_is_recorded_once_and_stays(ledger: Ledger) -> None:
     anyio.run(main)
 
 
-@pytest.mark.parametrize("durable", [True, False])
-def test_a_completion_is_recorded_once_and_stays(ledger: Ledger, durable: bool) -> None:
+def test_a_completion_is_recorded_once_and_stays(ledger: Ledger) -> None:
     async def main() -> None:
         _, root = await ledger.create(a_run(), root_of, [])
-        child = replace(root, seq=1, parent=0, name="t-aaaaaaaa")
+        child = root._replace(seq=1, parent=0)
+        first = ended(child, outputs=b"\x80")
         ledger.began(child, lambda: True)
-        await ledger.complete(ended(child, outputs=b"\x80"), [], durable=durable)
+        await ledger.complete(first, [], durable=True)
         await ledger.complete(ended(child, Phase.FAILED), [], durable=True)
         ledger.complete_blocking(ended(child, Phase.ABORTED), [], durable=False)
-        ledger.began(child, lambda: False)
         ledger.close()
-        found = ledger.action_by_seq(root.run_id, 1)
-        assert found.phase in ((Phase.SUCCEEDED,) if durable else (Phase.SUCCEEDED, Phase.FAILED))
-        assert len(ledger.actions(root.run_id)) == 2
+        assert [action.phase for action in ledger.actions(root.run_id)] == [Phase.RUNNING, Phase.SUCCEEDED]
+        assert ledger.action_by_seq(root.run_id, 1).outputs == b"\x80"
 
     anyio.run(main)
 
@@ -106,7 +102,7 @@ def test_a_completion_is_recorded_once_and_stays(ledger: Ledger, durable: bool) 
 def test_what_has_begun_is_on_disk_before_long(ledger: Ledger) -> None:
     async def main() -> None:
         _, root = await ledger.create(a_run(), root_of, [])
-        child = replace(root, seq=1, parent=0)
+        child = root._replace(seq=1, parent=0)
         ledger.began(child, lambda: True)
         ledger.close()
         assert ledger.action_by_seq(root.run_id, 1).phase is Phase.RUNNING
@@ -138,10 +134,12 @@ def test_large_objects_are_stored_in_transactions_of_bounded_size() -> None:
 
     store = Measuring()
     ledger = Ledger(store)
-    data = bytes(range(256)) * 4096 * 40  # 40 MB, which compress well; noise would take seconds
-    _, puts = ledger.prepare("value", data)
-    ledger.store_blocking([(key, record.ljust(1 << 20, b"\0")) for key, record in puts if record])
-    assert 0 < store.largest <= 9 << 20
+    data = random.Random(0).randbytes(20 << 20)
+    name, puts = ledger.prepare("value", data)
+    ledger.store_blocking(puts)
+    assert ledger.get("value", name) == data
+    assert 1 << 20 < store.largest <= 5 << 20
+    assert ledger.writer.commits >= 4
     ledger.close()
 
 
@@ -213,7 +211,7 @@ async def work(data: bytes) -> int:
 
 
 @pytest.mark.parametrize("durability", ["full", "relaxed"])
-@pytest.mark.parametrize("size", [1, 100, 400_000])
+@pytest.mark.parametrize("size", [1, 100, 50_000])
 def test_no_record_ever_refers_to_a_missing_object(backend: str, durability: Any, size: int) -> None:
     store = Suspicious()
 

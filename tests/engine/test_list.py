@@ -34,13 +34,14 @@ def names(runs: list[Run[Any]]) -> list[str]:
 
 def test_runs_are_listed_newest_first_and_by_every_filter(play: Play) -> None:
     async def story(engine: Engine) -> None:
-        for name, task, settings in [
+        runs: list[tuple[str, Any, dict[str, Any]]] = [
             ("g1", good, {"labels": {"team": "x", "kind": "a"}}),
             ("g2", good, {"labels": {"team": "y"}}),
             ("b1", bad, {"labels": {"team": "x"}}),
             ("p1", good, {"project": "p", "labels": {"team": "x"}}),
             ("d1", bad, {"project": "p", "domain": "d"}),
-        ]:
+        ]
+        for name, task, settings in runs:
             await (await engine.with_runcontext(name=name, **settings).run(task, 1)).wait.aio()
         for name, source in [("r1", "g1"), ("r2", "g1"), ("r3", "r1")]:
             await (await engine.with_runcontext(name=name).rerun(source)).wait.aio()

@@ -11,8 +11,9 @@ import pytest
 import trio
 
 import dalsegno
-from dalsegno import Engine, Phase, TaskEnvironment, ctx, group
+from dalsegno import Engine, Phase, Run, TaskEnvironment, ctx, group
 from dalsegno.errors import InputError, SyncTaskCallInAsyncContextError
+from dalsegno.task import AsyncTask
 
 Play = Callable[..., Any]
 env = TaskEnvironment("nesting")
@@ -167,11 +168,12 @@ def maps_a_sync_task(xs: list[int]) -> list[int]:
 
 def test_map_gives_results_in_order_and_records_each_call_in_a_group(play: Play) -> None:
     async def story(engine: Engine) -> None:
-        for task, args, expected, where in [
+        cases: list[tuple[Any, tuple[list[int], ...], list[int], str]] = [
             (maps_async, ([1, 2, 3], [10, 20, 30]), [11, 22, 33], "add"),
             (maps_sync, ([1, 2, 3], [10, 20]), [11, 22], "sums"),
             (maps_a_sync_task, ([4, 5],), [8, 10], "twice"),
-        ]:
+        ]
+        for task, args, expected, where in cases:
             run = await engine.run(task, *args)
             assert await run.result.aio() == expected
             children = run.action().children
@@ -311,7 +313,7 @@ async def uses_outputs() -> tuple[bool, int, str]:
     named = await split.aio([1, 5], at=2)
     low, high = named
     number, text = await pair.aio(7)
-    assert await nothing.aio() is None
+    await nothing.aio()
     return isinstance(named, Split) and named.low == low == [1], high[0] + number, text
 
 
@@ -323,14 +325,14 @@ def test_defaults_and_several_outputs(play: Play) -> None:
         assert result == Split([1, 2], [3])
         assert type(result) is Split
         assert run.outputs() == ([1, 2], [3])
-        run = await engine.run(pair, x=1)
-        assert await run.result.aio() == (1, "1")
-        assert run.outputs() == (1, "1")
-        run = await engine.run(nothing)
-        assert await run.result.aio() is None
-        assert run.outputs() == ()
-        run = await engine.run(uses_outputs)
-        assert await run.result.aio() == (True, 12, "7")
+        two = await engine.run(pair, x=1)
+        assert await two.result.aio() == (1, "1")
+        assert two.outputs() == (1, "1")
+        none: Run[Any] = await engine.run(nothing)
+        assert await none.result.aio() is None
+        assert none.outputs() == ()
+        used = await engine.run(uses_outputs)
+        assert await used.result.aio() == (True, 12, "7")
 
     play(story)
 
@@ -367,7 +369,8 @@ def test_values_cross_the_border_of_a_task_by_value(play: Play) -> None:
 
 @env.task
 async def renames() -> int:
-    return await add.override(short_name="plus", retries=2)(1)
+    plus: AsyncTask[[int], int] = add.override(short_name="plus", retries=2)
+    return await plus(1)
 
 
 def test_override_changes_the_name_and_the_recorded_settings_of_a_call(play: Play) -> None:
@@ -425,3 +428,28 @@ def test_outside_a_run_tasks_are_plain_functions() -> None:
     assert asyncio.run(add(1, y=2)) == 3
     assert asyncio.run(twice.aio(5)) == 10
     assert list(dalsegno.map(twice, [1, 2])) == [2, 4]
+
+
+@env.task
+def leaf_thread(x: int) -> int:
+    return x
+
+
+@env.task
+def maps_in_a_thread(x: int) -> int:
+    return sum(dalsegno.map(leaf_thread, [x] * 3))
+
+
+@env.task
+async def many_threads(n: int) -> int:
+    return sum([result async for result in dalsegno.map.aio(maps_in_a_thread, range(n))])
+
+
+def test_more_waiting_threads_than_an_engine_has_do_not_block_each_other(play: Play) -> None:
+    async def story(engine: Engine) -> None:
+        run = await engine.run(many_threads, 150)
+        with anyio.fail_after(60):
+            assert await run.result.aio() == 3 * sum(range(150))
+        assert len(run.actions()) == 1 + 150 * 4
+
+    play(story)

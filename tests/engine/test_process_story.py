@@ -127,7 +127,8 @@ def test_a_run_is_run_again_in_a_new_process_whatever_became_of_its_files(
 ) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    where, path = empty, ()
+    where = empty
+    path: tuple[Path, ...] = ()
     if fate == "vanished":
         shutil.rmtree(recorded)
     elif fate == "moved":

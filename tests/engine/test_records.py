@@ -1,7 +1,6 @@
 """Records as keys and bytes: nothing is lost, and keys sort as they should."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import msgpack
@@ -215,7 +214,7 @@ def test_index_entries_are_in_the_range_of_their_field_and_value_and_no_other(
 
 @given(runs, phases)
 def test_a_change_of_phase_moves_one_index_entry(run: RunRecord, phase: Phase) -> None:
-    gone, new = records.index_changes(run, replace(run, phase=phase))
+    gone, new = records.index_changes(run, run._replace(phase=phase))
     assert len(gone) == len(new) == (run.phase is not phase)
 
 

@@ -14,6 +14,7 @@ from dalsegno import Engine, Phase, Run, TaskEnvironment
 from dalsegno.errors import (
     ActionNotFoundError,
     EngineClosedError,
+    EnvironmentMismatchError,
     InputError,
     InvalidNameError,
     RunAbortedError,
@@ -106,7 +107,7 @@ def test_a_run_is_there_for_the_next_engine_on_disk(backend: str, tmp_path: Path
     anyio.run(look, anyio.run(record, backend=backend), backend=backend)
 
 
-BAD_CALLS: list[tuple[type[Exception], str, Callable[[Engine], Any]]] = [
+BAD_CALLS: list[tuple[type[Exception], str, Callable[[Any], Any]]] = [
     (InputError, "x: expected", lambda engine: engine.run(add, "one")),
     (InputError, "2 problems", lambda engine: engine.run(add, "one", z=1)),
     (InputError, "x: expected an integer, got nothing", lambda engine: engine.run(add)),
@@ -469,5 +470,66 @@ def test_concurrent_actions_share_commits(play: Play) -> None:
         assert await run.result.aio() == 300 * 299 // 2 + 300
         assert len(run.actions()) == 301
         assert engine.ledger.writer.commits - before < 100
+
+    play(story)
+
+
+@env.task
+async def interrupted(below: bool) -> int:
+    if below:
+        return await interrupted(False)
+    raise KeyboardInterrupt("stop")
+
+
+def test_an_interrupt_in_a_task_aborts_its_run_and_reaches_the_host(backend: str, store: MemoryStore) -> None:
+    async def main() -> None:
+        async with Engine(store) as engine:
+            await engine.with_runcontext(name="cut").run(interrupted, True)
+            await anyio.sleep_forever()
+
+    async def look() -> None:
+        async with Engine(store) as engine:
+            run = engine.get_run("cut")
+            assert phases(run) == ["interrupted aborted", "interrupted aborted"]
+            with pytest.raises(RunAbortedError, match="KeyboardInterrupt"):
+                await run.result.aio()
+
+    with pytest.raises((KeyboardInterrupt, BaseExceptionGroup)) as raised:
+        anyio.run(main, backend=backend)
+    if isinstance(raised.value, BaseExceptionGroup):
+        assert raised.value.subgroup(KeyboardInterrupt) is not None
+    anyio.run(look, backend=backend)
+
+
+@env.task
+async def many_names() -> None:
+    for x in range(3):
+        await add(x)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_the_environment_of_a_rerun_is_compared(
+    play: Play, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, content: Content, strict: bool
+) -> None:
+    async def story(engine: Engine) -> None:
+        run = await engine.run(many_names)
+        await run.wait.aio()
+        same = engine.with_runcontext(strict_environment=True)
+        await (await same.rerun(run.name)).wait.aio()
+        assert caplog.records == []
+        found = ["anyio 4.0 → 5.0"]
+        monkeypatch.setattr("dalsegno._codebase.differences", lambda *both: found)
+        before = content()
+        if strict:
+            with pytest.raises(EnvironmentMismatchError, match=r"anyio 4\.0 → 5\.0"):
+                await same.rerun(run.name)
+            assert content() == before
+        else:
+            engine.codebase._compared.clear()
+            for _ in range(2):
+                await (await engine.rerun(run.name)).wait.aio()
+            assert [record.getMessage() for record in caplog.records] == [
+                "this environment is not the recorded one: anyio 4.0 → 5.0"
+            ]
 
     play(story)

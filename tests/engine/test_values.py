@@ -12,7 +12,6 @@ import pytest
 
 from dalsegno import Dir, Engine, File, TaskEnvironment
 from dalsegno._ledger import INLINE
-from dalsegno.models import Ref
 
 Play = Callable[..., Any]
 Content = Callable[[], dict[bytes, bytes]]

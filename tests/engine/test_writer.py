@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,10 @@ def putting(key: bytes, value: bytes = b"") -> Callable[[Transaction], bytes]:
         return key
 
     return operation
+
+
+def giving(value: bytes) -> Callable[[Transaction], bytes]:
+    return lambda _: value
 
 
 def stored(store: MemoryStore) -> dict[bytes, bytes]:
@@ -207,7 +212,7 @@ def test_lazy_puts_are_written_without_anyone_waiting(gated: Gated, writer: Writ
 def test_lazy_puts_coalesce_and_the_last_of_a_key_counts(gated: Gated, writer: Writer) -> None:
     with held(gated, writer):
         for number in range(1000):
-            writer.put_lazily(b"k%d" % (number % 10), lambda _, number=number: b"%d" % number)
+            writer.put_lazily(b"k%d" % (number % 10), giving(b"%d" % number))
         writer.put_lazily(b"unwanted", lambda _: None)
     writer.close()
     expected = {b"k%d" % digit: b"%d" % (990 + digit) for digit in range(10)}
@@ -263,7 +268,7 @@ def test_large_operations_are_not_gathered_without_bound(gated: Gated, writer: W
         async with anyio.create_task_group() as tasks:
             with held(gated, writer):
                 for number in range(12):
-                    tasks.start_soon(lambda n=number: writer.commit(putting(b"%d" % n), size=4 << 20))
+                    tasks.start_soon(partial(writer.commit, putting(b"%d" % number), size=4 << 20))
                 await anyio.wait_all_tasks_blocked()
 
     anyio.run(main)
