@@ -19,9 +19,8 @@ from typing import Any, BinaryIO
 import anyio
 from anyio.abc import Process
 
-from dalsegno._values import encode_named
-from dalsegno.bundle import Bundle, write_files
-from dalsegno.codec import decode, default_resolve, encode
+from dalsegno.bundle import Bundle, recorded_module_name, write_files
+from dalsegno.codec import decode, default_resolve, encode, encode_map
 from dalsegno.errors import UsageError
 from dalsegno.failures import failure_of, revive
 from dalsegno.interface import Source
@@ -56,7 +55,7 @@ async def spawn(
         ),
         "run": run_name,
         "action": action_name,
-        "changed": encode_named(changed.items()).data,
+        "changed": encode_map(changed.items(), module_name=recorded_module_name).data,
         "source": source if isinstance(source, str) else dict(source),
     }
     paths = [str(Path(sys.modules[name].__path__[0]).parent) for name in ("dalsegno", "dalsegno_storage")]

@@ -15,17 +15,15 @@ from dalsegno import _records as records
 from dalsegno._identity import ROOT_NAME, long_action_name, split_action_name
 from dalsegno._listing import Query, candidates, run_of
 from dalsegno._phases import advance
+from dalsegno._values import Encoded, parts_of
 from dalsegno._writer import Writer
 from dalsegno.codec import BlobSource
 from dalsegno.errors import ActionNotFoundError, RunExistsError, RunNotFoundError
-from dalsegno.models import ActionRecord, Ref, RunRecord, TaskTemplate, Value
+from dalsegno.models import ActionRecord, Part, RunRecord, TaskTemplate, Values
 from dalsegno_storage.digest import digest as content_digest
 from dalsegno_storage.objects import Prepared, get_object, has_object
 from dalsegno_storage.protocol import Store
 from dalsegno_storage.protocol import Writer as Transaction
-
-INLINE = 512
-"""Values of up to so many bytes live in the record; larger ones are objects."""
 
 PART_BYTES = 4 << 20
 """Objects larger than this are written ahead of their record, in transactions of about this size."""
@@ -61,9 +59,13 @@ class Ledger:
         with self._store.read() as reader:
             return get_object(reader, kind, digest)
 
-    def value(self, value: Value) -> bytes:
-        """The bytes of an encoded value, wherever it is kept."""
-        return value if isinstance(value, bytes) else self.get("value", value.digest)
+    def part(self, part: Part) -> bytes:
+        """The bytes of an encoded value, wherever they are kept."""
+        return part if isinstance(part, bytes) else self.get("value", part.digest)
+
+    def named(self, values: Values | None) -> dict[str, bytes]:
+        """The bytes of named values, one by one."""
+        return {} if values is None else {name: self.part(part) for name, part in parts_of(values).items()}
 
     def template(self, digest: bytes) -> TaskTemplate:
         """The task template with that digest."""
@@ -74,11 +76,9 @@ class Ledger:
         digest = content_digest(kind, data)
         return digest, self._puts(kind, digest, data)
 
-    def keep(self, value: bytes, digest: bytes) -> tuple[Value, list[Put]]:
-        """How an encoded value is kept: inline, or as an object with the puts that store it."""
-        if len(value) <= INLINE:
-            return value, []
-        return Ref(digest, len(value)), self._puts("value", digest, value)
+    def objects(self, encoded: Encoded) -> list[Put]:
+        """The puts that store the large ones among named values; none for those that are there already."""
+        return [put for digest, data in encoded.objects.items() for put in self._puts("value", digest, data)]
 
     def blobs(self, blobs: Iterable[tuple[bytes, BlobSource]]) -> list[Put]:
         """The puts that store the content of files."""

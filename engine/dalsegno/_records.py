@@ -16,7 +16,7 @@ import msgpack
 from dalsegno._identity import ROOT_NAME, action_name
 from dalsegno.bundle import Manifest
 from dalsegno.errors import DecodeError
-from dalsegno.models import ActionRecord, Failure, Phase, Ref, Relation, RunRecord, TaskTemplate, Value
+from dalsegno.models import ActionRecord, Failure, Phase, Ref, Relation, RunRecord, TaskTemplate
 
 LAYOUT = 1
 
@@ -114,12 +114,10 @@ def index_keys(run: RunRecord) -> Iterator[bytes]:
 # Values
 
 
-def _value(value: Value | None) -> object:
-    return [value.digest, value.size] if isinstance(value, Ref) else value
-
-
-def _to_value(raw: Any) -> Any:
-    return Ref(raw[0], raw[1]) if isinstance(raw, list) else raw
+def _values(raw: Any) -> Any:
+    if isinstance(raw, dict):
+        return {name: part if isinstance(part, bytes) else Ref(*part) for name, part in raw.items()}
+    return raw
 
 
 # Runs
@@ -200,12 +198,12 @@ def pack_action(action: ActionRecord) -> bytes:
         action.path,
         action.group,
         action.template,
-        _value(action.inputs),
+        action.inputs,
         _PHASE_NUMBER[action.phase],
         action.attempts,
         action.started_at,
         action.ended_at,
-        None if action.outputs is None else [_value(action.outputs)],
+        action.outputs,
         failure and list(failure),
         action.opaque,
     ]
@@ -225,12 +223,12 @@ def unpack_action(run_id: int, seq: int, data: bytes) -> ActionRecord:
         path,
         group,
         template,
-        inputs=_to_value(f[6]),
+        inputs=_values(f[6]),
         phase=_PHASES[f[7]],
         attempts=f[8],
         started_at=f[9],
         ended_at=f[10],
-        outputs=None if f[11] is None else _to_value(f[11][0]),
+        outputs=_values(f[11]),
         failure=None if f[12] is None else Failure(*f[12]),
         opaque=f[13],
     )

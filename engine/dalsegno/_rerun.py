@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from dalsegno._code import RunCode
+from dalsegno._ledger import Ledger
 from dalsegno._module_names import recorded_module_name
 from dalsegno._start import Place, Start, prepare
-from dalsegno._values import Encoded, ReadBlob, Resolve, encode_named
-from dalsegno.codec import decode, join_map, split_map
+from dalsegno._values import Encoded, Resolve, arranged, encode_named, parts_of
+from dalsegno.codec import decode
 from dalsegno.errors import (
     BundleLoadError,
     DecodeError,
@@ -21,10 +22,9 @@ from dalsegno.errors import (
     UsageError,
 )
 from dalsegno.interface import Source
-from dalsegno.models import Relation, RunRecord
+from dalsegno.models import Part, Relation, RunRecord
 from dalsegno.settings import RunSettings
 from dalsegno.task import Task
-from dalsegno_storage.digest import digest
 
 
 def again(
@@ -45,21 +45,21 @@ def again(
     old = find_source(place, settings, run_name)
     action = ledger.action(old, action_name)
     template = ledger.template(action.template)
-    recorded = split_map(ledger.value(action.inputs))
+    recorded = parts_of(action.inputs)
+    new: dict[str, Any] = {}
     if task_template is None:
         code = place.codebase.recorded(template.bundle_digest, settings)
         place.codebase.compare_environment(old.manifest, strict=settings.strict_environment)
         task = code.task(template)
-        kept = recorded
+        kept = {name: part for name, part in recorded.items() if name not in changed}
     elif isinstance(task_template, Task):
         code = place.codebase.live(task_template, settings)
         task = task_template
-        kept = _fitting(
-            task, recorded, changed, _classes_for(task, code), lambda blob: ledger.get("blob", blob)
-        )
+        kept = {}
+        new = _fitting(task, ledger, ledger.named(action.inputs), changed, _classes_for(task, code))
     else:
         raise UsageError(f"task_template is a task, made with @env.task, not {task_template!r}")
-    new = task.interface.convert(changed, source=source, partial=True)
+    new |= task.interface.convert(changed, source=source, partial=True)
     encoded = _overlaid(task, kept, new, opaque=action.opaque)
     relation = Relation(
         kind="rerun" if task_template is None else "fork",
@@ -67,7 +67,7 @@ def again(
         project=old.project,
         domain=old.domain,
         action=action.name,
-        changed_inputs=tuple(sorted(_differing(recorded, split_map(encoded.data)))),
+        changed_inputs=tuple(sorted(_differing(recorded, parts_of(encoded.values)))),
         source_code_digest=template.code_digest,
         code_digest=code.code_digest(task),
     )
@@ -122,11 +122,11 @@ def _classes_for(task: Task[Any, Any], code: RunCode) -> Resolve:
 
 def _fitting(
     task: Task[Any, Any],
+    ledger: Ledger,
     recorded: Mapping[str, bytes],
     changed: Mapping[str, Any],
     resolve: Resolve,
-    read_blob: ReadBlob,
-) -> dict[str, bytes]:
+) -> dict[str, Any]:
     """The recorded inputs as another task takes them: values of its own classes, defaults for inputs that are new.
 
     Inputs that it does not have any more are left out; the relation names them as changed.
@@ -139,7 +139,9 @@ def _fitting(
             continue
         if name in recorded:
             try:
-                old[name] = decode(recorded[name], resolve=resolve, read_blob=read_blob)
+                old[name] = decode(
+                    recorded[name], resolve=resolve, read_blob=lambda blob: ledger.get("blob", blob)
+                )
             except DecodeError as error:
                 problems.append(
                     InputProblem(name, "", variable.type_text, f"a recorded value that does not fit: {error}")
@@ -152,19 +154,18 @@ def _fitting(
             old[name] = variable.default
     if problems:
         raise InputError(task.name, problems)
-    return split_map(encode_named(task.interface.convert(old, partial=True).items()).data)
+    return task.interface.convert(old, partial=True)
 
 
 def _overlaid(
-    task: Task[Any, Any], kept: Mapping[str, bytes], new: Mapping[str, Any], *, opaque: bool
+    task: Task[Any, Any], kept: Mapping[str, Part], new: Mapping[str, Any], *, opaque: bool
 ) -> Encoded:
     """The inputs in the interface's order: the kept ones byte for byte, the new ones encoded."""
     fresh = encode_named(new.items())
-    parts = {**kept, **split_map(fresh.data)}
-    order = [variable.name for variable in task.interface.inputs]
-    data = join_map({name: parts[name] for name in order})
-    return Encoded(data, digest("value", data), opaque or fresh.opaque, fresh.blobs)
+    parts = {**kept, **parts_of(fresh.values)}
+    encoded = arranged({variable.name: parts[variable.name] for variable in task.interface.inputs})
+    return encoded._replace(opaque=opaque or fresh.opaque, objects=fresh.objects, blobs=fresh.blobs)
 
 
-def _differing(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> set[str]:
+def _differing(old: Mapping[str, Part], new: Mapping[str, Part]) -> set[str]:
     return {name for name in {*old, *new} if old.get(name) != new.get(name)}

@@ -32,7 +32,7 @@ from dalsegno._loops import Home
 from dalsegno._values import Encoded, encode_named, own_copies
 from dalsegno.errors import UsageError
 from dalsegno.failures import failure_of
-from dalsegno.models import ActionRecord, Failure, Phase, RunRecord, Value
+from dalsegno.models import ActionRecord, Failure, Phase, RunRecord, Values
 from dalsegno.observers import Observer, notify
 from dalsegno.task import Task
 
@@ -86,7 +86,7 @@ class LiveAction:
         "_calls",
         "_encoded",
         "_environ",
-        "_inputs",
+
         "_log",
         "_started",
         "_values",
@@ -110,7 +110,6 @@ class LiveAction:
         task: Task[Any, Any],
         values: dict[str, Any] | None,
         encoded: Encoded,
-        inputs: Value,
         template: bytes,
         *,
         seq: int = 0,
@@ -134,7 +133,6 @@ class LiveAction:
         self.in_thread: bool = parent is not None and (parent.in_thread or not parent.task.is_async)
         self._values = values
         self._encoded = encoded
-        self._inputs = inputs
         self._started = started or time.time_ns()
         self._calls: dict[tuple[str, bytes, str], count[int]] = {}
         self._environ: dict[str, str] | None = None
@@ -222,15 +220,13 @@ class LiveAction:
         ordinal = next(self._calls.setdefault((task.name, encoded.digest, group), count()))
         key = action_key(task.full_name, encoded.digest, ordinal, group.encode())
         template, template_puts = run.code.template(task)
-        inputs, puts = run.ledger.keep(encoded.data, encoded.digest)
         run.ledger.put_soon(template_puts)
-        run.ledger.put_soon(puts)
+        run.ledger.put_soon(run.ledger.objects(encoded))
         return LiveAction(
             run,
             task,
             values,
             encoded,
-            inputs,
             template,
             seq=next(run.seqs),
             parent=self,
@@ -292,7 +288,9 @@ class LiveAction:
         return self._record(Phase.RUNNING, None, None, None)
 
     def _own_values(self) -> dict[str, Any]:
-        return own_copies(self._values, self._encoded.data, self.run.code.resolve, self.run.read_blob)
+        return own_copies(
+            self._values, self._encoded, self.run.code.resolve, self.run.ledger.part, self.run.read_blob
+        )
 
     def _retries(self, error: BaseException) -> bool:
         if not isinstance(error, Exception) or self.finished or self.attempt >= self.task.retries:
@@ -305,9 +303,8 @@ class LiveAction:
         outputs = interface.pack_outputs(value)
         encoded = encode_named(zip((output.name for output in interface.outputs), outputs, strict=True))
         ledger = self.run.ledger
-        kept, puts = ledger.keep(encoded.data, encoded.digest)
-        puts = [*ledger.blobs(encoded.blobs), *puts]
-        record = self._record(Phase.SUCCEEDED, kept, None, encoded)
+        puts = [*ledger.blobs(encoded.blobs), *ledger.objects(encoded)]
+        record = self._record(Phase.SUCCEEDED, encoded.values, None, encoded)
         return Outcome(record, puts, interface.unpack_outputs(outputs), None)
 
     def _failed(self, error: BaseException) -> Outcome:
@@ -320,7 +317,7 @@ class LiveAction:
         return Outcome(record, [], None, error)
 
     def _record(
-        self, phase: Phase, outputs: Value | None, failure: Failure | None, encoded: Encoded | None
+        self, phase: Phase, outputs: Values | None, failure: Failure | None, encoded: Encoded | None
     ) -> ActionRecord:
         ended = None
         if phase.is_terminal:
@@ -336,7 +333,7 @@ class LiveAction:
             self.path,
             self.group,
             self.template,
-            self._inputs,
+            self._encoded.values,
             phase,
             self.attempt + 1,
             self._started,

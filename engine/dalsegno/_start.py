@@ -13,7 +13,7 @@ from dalsegno._identity import ROOT_KEY, ROOT_NAME
 from dalsegno._ledger import Ledger, Put
 from dalsegno._values import Encoded, encode_named
 from dalsegno.errors import UsageError
-from dalsegno.models import ActionRecord, Phase, Relation, RunRecord, Value
+from dalsegno.models import ActionRecord, Phase, Relation, RunRecord
 from dalsegno.names import made_up
 from dalsegno.settings import RunSettings
 from dalsegno.task import Task
@@ -44,7 +44,6 @@ class Start:
     code: RunCode
     values: dict[str, Any] | None
     encoded: Encoded
-    inputs: Value
     puts: list[Put]
     durable: bool
 
@@ -60,7 +59,7 @@ class Start:
             path=ROOT_KEY,
             group="",
             template=run.template,
-            inputs=self.inputs,
+            inputs=self.encoded.values,
             phase=Phase.RUNNING,
             attempts=1,
             started_at=run.started_at,
@@ -98,7 +97,6 @@ def prepare(
     ledger = place.ledger
     own = place.settings
     template, template_puts = code.template(task)
-    inputs, input_puts = ledger.keep(encoded.data, encoded.digest)
     run = RunRecord(
         id=0,
         project=settings.project or own.project or "",
@@ -122,7 +120,6 @@ def prepare(
         code,
         values,
         encoded,
-        inputs,
-        [*code.puts, *template_puts, *ledger.blobs(encoded.blobs), *input_puts],
+        [*code.puts, *template_puts, *ledger.blobs(encoded.blobs), *ledger.objects(encoded)],
         (settings.durability or own.durability) != "relaxed",
     )

@@ -137,7 +137,6 @@ class Engine:
             start.task,
             start.values,
             start.encoded,
-            root.inputs,
             root.template,
             path=root.path,
             started=root.started_at,

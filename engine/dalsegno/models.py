@@ -14,12 +14,13 @@ __all__ = [
     "ActionRecord",
     "Failure",
     "NOTHING",
+    "Part",
     "Phase",
     "Ref",
     "Relation",
     "RunRecord",
     "TaskTemplate",
-    "Value",
+    "Values",
 ]
 
 
@@ -50,14 +51,17 @@ class Phase(StrEnum):
 
 
 class Ref(NamedTuple):
-    """A value kept as an object of its own, because it is too large to live in the record."""
+    """An encoded value kept as an object of its own, because it is too large to live in the record."""
 
     digest: bytes
     size: int
 
 
-Value = bytes | Ref
-"""An encoded value: its bytes when small, a reference to them when not."""
+Part = bytes | Ref
+"""One encoded value: its bytes when small, a reference to them when not."""
+
+Values = bytes | Mapping[str, Part]
+"""Named values: one encoded map when all of them are small, else value by value in the same order."""
 
 
 class Failure(NamedTuple):
@@ -153,11 +157,11 @@ class ActionRecord(NamedTuple):
     path: bytes
     group: str
     template: bytes
-    inputs: Value
+    inputs: Values
     phase: Phase
     attempts: int
     started_at: int
     ended_at: int | None = None
-    outputs: Value | None = None
+    outputs: Values | None = None
     failure: Failure | None = None
     opaque: bool = False

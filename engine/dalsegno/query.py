@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from dalsegno._ledger import Ledger, LogLine
-from dalsegno.codec import split_map, view
-from dalsegno.models import ActionRecord, Failure, Ref, RunRecord, TaskTemplate, Value
-from dalsegno_storage.digest import digest
+from dalsegno._values import values_digest
+from dalsegno.codec import view
+from dalsegno.models import ActionRecord, Failure, RunRecord, TaskTemplate, Values
 
 if TYPE_CHECKING:
     from dalsegno.bundle import Bundle
@@ -207,11 +207,9 @@ def io_view(ledger: Ledger, action: ActionRecord) -> IoView:
     }
 
 
-def named_views(ledger: Ledger, values: Value | None) -> dict[str, Any]:
+def named_views(ledger: Ledger, values: Values | None) -> dict[str, Any]:
     """Recorded values by name, in their order."""
-    if values is None:
-        return {}
-    return {name: view(data) for name, data in split_map(ledger.value(values)).items()}
+    return {name: view(data) for name, data in ledger.named(values).items()}
 
 
 def log_views(run: RunRecord, lines: Iterable[LogLine], names: Mapping[int, str]) -> list[LogView]:
@@ -285,15 +283,11 @@ def _action(
         "started_at": iso(action.started_at),
         "ended_at": None if action.ended_at is None else iso(action.ended_at),
         "duration_s": _seconds(action.started_at, action.ended_at),
-        "inputs_digest": _digest(action.inputs),
-        "outputs_digest": None if action.outputs is None else _digest(action.outputs),
+        "inputs_digest": values_digest(action.inputs).hex(),
+        "outputs_digest": None if action.outputs is None else values_digest(action.outputs).hex(),
         "error": None if action.failure is None else error_view(action.failure),
         "code_digest": template.code_digest.hex(),
     }
-
-
-def _digest(value: Value) -> str:
-    return (value.digest if isinstance(value, Ref) else digest("value", value)).hex()
 
 
 def _seconds(started: int, ended: int | None) -> float | None:

@@ -14,10 +14,10 @@ from dalsegno._blocking import blocking_method
 from dalsegno._code import RunCode
 from dalsegno._ledger import Ledger, LogLine
 from dalsegno._loops import wait_future
-from dalsegno.codec import decode, split_map, view
+from dalsegno.codec import decode, view
 from dalsegno.errors import RunAbortedError, RunNotDoneError
 from dalsegno.failures import revive
-from dalsegno.models import ActionRecord, Failure, Phase, Relation, RunRecord, TaskTemplate, Value
+from dalsegno.models import ActionRecord, Failure, Phase, Relation, RunRecord, TaskTemplate, Values
 
 __all__ = ["Action", "Run"]
 
@@ -74,8 +74,8 @@ class _Recorded:
 
         Values of the user's own classes need the recorded code, which is loaded for them.
         """
-        data = self._records.ledger.value(self._action().inputs)
-        return {name: self._decode(part) for name, part in split_map(data).items()}
+        parts = self._records.ledger.named(self._action().inputs)
+        return {name: self._decode(part) for name, part in parts.items()}
 
     def outputs(self) -> tuple[Any, ...]:
         """The outputs in order, `()` for a task that returns None; RunNotDoneError while there are none."""
@@ -89,9 +89,8 @@ class _Recorded:
         action = self._action()
         return {"inputs": self._views(action.inputs), "outputs": list(self._views(action.outputs).values())}
 
-    def _views(self, value: Value | None) -> dict[str, Any]:
-        parts = {} if value is None else split_map(self._records.ledger.value(value))
-        return {name: view(part) for name, part in parts.items()}
+    def _views(self, values: Values | None) -> dict[str, Any]:
+        return {name: view(part) for name, part in self._records.ledger.named(values).items()}
 
     def _value(self, action: ActionRecord) -> Any:
         """The value returned, as the function returned it."""
@@ -107,7 +106,7 @@ class _Recorded:
             raise RunAbortedError(self._label(), action.failure.message if action.failure else "")
         if action.outputs is None:
             raise RunNotDoneError(self._label(), action.phase)
-        return [self._decode(part) for part in split_map(self._records.ledger.value(action.outputs)).values()]
+        return [self._decode(part) for part in self._records.ledger.named(action.outputs).values()]
 
     def _resolve(self, module: str, qualname: str) -> Any:
         template = self._records.ledger.template(self._action().template)

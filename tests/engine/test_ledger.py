@@ -10,7 +10,9 @@ import pytest
 
 from dalsegno import Engine, Phase, TaskEnvironment
 from dalsegno import _records as records
-from dalsegno._ledger import INLINE, Ledger
+from dalsegno._ledger import Ledger
+from dalsegno._values import INLINE, encode_named, parts_of
+from dalsegno.codec import encode
 from dalsegno.errors import RunExistsError
 from dalsegno.models import ActionRecord, Failure, Ref, RunRecord
 from dalsegno_storage.digest import digest
@@ -111,14 +113,14 @@ def test_what_has_begun_is_on_disk_before_long(ledger: Ledger) -> None:
 
 
 def test_values_live_in_the_record_up_to_the_limit_and_are_objects_above(ledger: Ledger) -> None:
-    small, large = b"s" * INLINE, b"l" * (INLINE + 1)
-    assert ledger.keep(small, digest("value", small)) == (small, [])
-    kept, puts = ledger.keep(large, digest("value", large))
-    assert kept == Ref(digest("value", large), INLINE + 1)
-    ledger.store_blocking(puts)
-    assert ledger.value(kept) == large
-    assert ledger.value(small) == small
-    assert ledger.keep(large, digest("value", large)) == (kept, [])  # it is there
+    small, large = "s" * (INLINE - 3), "l" * (INLINE - 2)  # two or three bytes say how long a text is
+    encoded = encode_named([("small", small), ("large", large)])
+    data = encode(large).data
+    assert encoded.values == {"small": encode(small).data, "large": Ref(digest("value", data), INLINE + 1)}
+    ledger.store_blocking(ledger.objects(encoded))
+    assert ledger.named(encoded.values) == {"small": encode(small).data, "large": data}
+    assert ledger.objects(encoded) == []  # it is there
+    assert isinstance(encode_named([("small", small)]).values, bytes)
 
 
 def test_large_objects_are_stored_in_transactions_of_bounded_size() -> None:
@@ -177,7 +179,13 @@ class Suspicious(MemoryStore):
                     assert data is not None
                     record = records.unpack_action(int.from_bytes(key[1:9], "big"), records.seq_of(key), data)
                     references = [record.template]
-                    references += [v.digest for v in (record.inputs, record.outputs) if isinstance(v, Ref)]
+                    references += [
+                        part.digest
+                        for values in (record.inputs, record.outputs)
+                        if values is not None
+                        for part in parts_of(values).values()
+                        if isinstance(part, Ref)
+                    ]
                     self.missing += [name.hex() for name in references if not has_object(reader, name)]
                     self.looked += len(references)
 

@@ -116,23 +116,26 @@ def test_logging_goes_to_the_action_and_to_the_hosts_handlers(
 
 @env.task
 def logs_to_stderr() -> None:
-    logger.warning("once")
+    handler = logging.StreamHandler(sys.stderr)  # the stream that is exchanged while runs are live
+    logger.addHandler(handler)
+    try:
+        logger.warning("once")
+    finally:
+        logger.removeHandler(handler)
 
 
-def test_a_message_that_a_handler_prints_is_recorded_once(play: Play) -> None:
+def test_a_message_that_a_handler_prints_is_recorded_once(
+    play: Play, capsys: pytest.CaptureFixture[str]
+) -> None:
     async def story(engine: Engine) -> None:
-        handler = logging.StreamHandler(sys.stderr)  # the stream that is exchanged
-        logger.addHandler(handler)
-        try:
-            run = await engine.run(logs_to_stderr)
-            await run.wait.aio()
-        finally:
-            logger.removeHandler(handler)
+        run = await engine.run(logs_to_stderr)
+        await run.wait.aio()
         assert [(line.stream, line.text) for line in run.logs()] == [
             ("log", "WARNING tests.dalsegno.logs: once\n")
         ]
 
     play(story)
+    assert capsys.readouterr().err == "once\n"
 
 
 @env.task

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from dalsegno import Dir, Engine, File, TaskEnvironment
-from dalsegno._ledger import INLINE
+from dalsegno._values import INLINE
 
 Play = Callable[..., Any]
 Content = Callable[[], dict[bytes, bytes]]

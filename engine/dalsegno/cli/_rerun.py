@@ -29,14 +29,14 @@ class RerunCommand(InputsCommand):
         """An option for each recorded input, if the line names a run; nothing is imported."""
         if known["run_name"] is None:
             return []
-        from dalsegno.codec import split_map, view
+        from dalsegno.codec import view
         from dalsegno.interface import Interface
 
         with reading(ctx) as records:
             ledger = records.ledger
             action = ledger.action(records.run(known["run_name"]), known["action_name"] or ROOT)
             template = ledger.template(action.template)
-            recorded = split_map(ledger.value(action.inputs))
+            recorded = ledger.named(action.inputs)
         interface = Interface.from_record(template.interface, name=template.name, decode=_never)
         return self.options_for(
             ctx,
