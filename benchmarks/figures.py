@@ -20,6 +20,8 @@ from pathlib import Path
 import lmdb
 
 from dalsegno import Engine, TaskEnvironment
+from dalsegno.settings import Durability
+from dalsegno.task import AsyncTask
 
 ROOT = Path(__file__).parent.parent
 env = TaskEnvironment("figures")
@@ -65,32 +67,32 @@ async def median(rounds: int, action: Callable[[], Awaitable[object]]) -> float:
     return statistics.median(times)
 
 
-async def engine_figures(folder: Path, floor: float) -> None:
-    for durability in ("full", "relaxed"):
-        async with Engine(folder / f"{durability}.store", durability=durability) as engine:
+async def engine_figures(folder: Path, floor: float, durability: Durability) -> None:
+    """Runs, actions and reruns with one durability."""
+    async with Engine(folder / f"{durability}.store", durability=durability) as engine:
 
-            async def once(task: object, n: int, engine: Engine = engine) -> None:
-                run = await engine.run(task, n)  # type: ignore[arg-type]  # any of the tasks above
-                await run.wait.aio()
+        async def once(task: AsyncTask[[int], int], n: int) -> None:
+            run = await engine.run(task, n)
+            await run.wait.aio()
 
-            await once(step, 1)
-            first = await engine.run(chain, 20)
-            await first.wait.aio()
-            nested = first.actions()[7].name
+        await once(step, 1)
+        first = await engine.run(chain, 20)
+        await first.wait.aio()
+        nested = first.actions()[7].name
 
-            async def again(action: str, engine: Engine = engine, name: str = first.name) -> None:
-                await (await engine.rerun(name, action)).wait.aio()
+        async def again() -> None:
+            await (await engine.rerun(first.name, nested)).wait.aio()
 
-            rows = [
-                ("run of one action", await median(100, lambda: once(step, 1)), 1),
-                ("action, 1,000 in turn", await median(5, lambda: once(chain, 1000)), 1000),
-                ("action, 1,000 at once", await median(5, lambda: once(fan, 1000)), 1000),
-                ("action, 10,000 at once", await median(3, lambda: once(fan, 10_000)), 10_000),
-                ("rerun of one nested action", await median(100, lambda: again(nested)), 1),
-            ]
-            for what, seconds, count in rows:
-                each = seconds / count
-                show(f"{what}, {durability}", each, f"{each / floor:.2f} commits")
+        rows = [
+            ("run of one action", await median(100, lambda: once(step, 1)), 1),
+            ("action, 1,000 in turn", await median(5, lambda: once(chain, 1000)), 1000),
+            ("action, 1,000 at once", await median(5, lambda: once(fan, 1000)), 1000),
+            ("action, 10,000 at once", await median(3, lambda: once(fan, 10_000)), 10_000),
+            ("rerun of one nested action", await median(100, again), 1),
+        ]
+        for what, seconds, count in rows:
+            each = seconds / count
+            show(f"{what}, {durability}", each, f"{each / floor:.2f} commits")
 
 
 def census_figures(folder: Path) -> None:
@@ -138,7 +140,8 @@ def main() -> None:
         folder = Path(name)
         floor = bare_commit(folder / "bare")
         show("bare LMDB commit", floor, "1 commit")
-        asyncio.run(engine_figures(folder, floor))
+        asyncio.run(engine_figures(folder, floor, "full"))
+        asyncio.run(engine_figures(folder, floor, "relaxed"))
         census_figures(folder)
 
 

@@ -113,7 +113,7 @@ class NotFoundError(DalsegnoError, LookupError):
         self.matches = tuple(get_close_matches(name, list(known), n=3, cutoff=0.5))
         message = f"no {self.what} {name!r}" + (f" in {where}" if where else "")
         if self.matches:
-            message += f"; did you mean {' or '.join(map(repr, self.matches))}?"
+            message += f" (did you mean {' or '.join(map(repr, self.matches))}?)"
         if cure:
             message += f"; {cure}"
         super().__init__(message)

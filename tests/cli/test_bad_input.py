@@ -14,7 +14,7 @@ Files = Callable[..., Path]
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("get run goood", "no run 'goood' in default/development; did you mean 'good'?"),
+        ("get run goood", "no run 'goood' in default/development (did you mean 'good'?)"),
         ("get run good -p elsewhere", "no run 'good' in elsewhere/development"),
         ("get action good scala-xyz", "no action 'scala-xyz' in run 'good'"),
         ("get io nobody", "no run 'nobody'"),
@@ -24,7 +24,7 @@ Files = Callable[..., Path]
         ("get run --label team", "'team' is not KEY=VALUE"),
         ("get nothing", "No such command 'nothing'"),
         ("rerun", "Missing argument 'RUN'"),
-        ("rerun goood", "no run 'goood' in default/development; did you mean 'good'?"),
+        ("rerun goood", "no run 'goood' in default/development (did you mean 'good'?)"),
         ("rerun good --action-name nobody-x", "no action 'nobody-x' in run 'good'"),
         (
             "rerun good --colour red",
@@ -82,7 +82,7 @@ def test_missing_and_unknown_inputs_of_a_file(command: Command, here: Path) -> N
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("flow.py", "mian"), "no task 'mian' in flow.py; did you mean 'main'?; it has prepare, scale, main"),
+        (("flow.py", "mian"), "no task 'mian' in flow.py (did you mean 'main'?); it has prepare, scale, main"),
         (("nowhere.py", "main"), "nowhere.py does not exist"),
         (("nowhere.deep", "main"), "there is no file or module 'nowhere.deep'"),
         (("no where", "main"), "there is no file 'no where'"),

@@ -85,6 +85,20 @@ def test_an_end_is_recorded_once_and_stays(ledger: Ledger) -> None:
     anyio.run(main)
 
 
+def test_an_end_moves_the_run_in_the_index_of_phases(ledger: Ledger, store: MemoryStore) -> None:
+    def listed(phase: str) -> list[int]:
+        with store.read() as reader:
+            return [records.run_id_of(key) for key, _ in reader.scan(*records.index_range("phase", phase))]
+
+    async def main() -> None:
+        run, root = await ledger.create(a_run(), root_of, [])
+        assert (listed("running"), listed("succeeded")) == ([run.id], [])
+        await ledger.end(run, ended(root, outputs=b"\x80"), [])
+        assert (listed("running"), listed("succeeded")) == ([], [run.id])
+
+    anyio.run(main)
+
+
 def test_a_completion_is_recorded_once_and_stays(ledger: Ledger) -> None:
     async def main() -> None:
         _, root = await ledger.create(a_run(), root_of, [])

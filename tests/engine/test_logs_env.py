@@ -37,7 +37,6 @@ async def prints(x: int) -> int:
 @env.task
 def prints_in_a_thread() -> None:
     print("in a thread")
-    contextvars.copy_context().run(threading.Thread(target=lambda: None).start)
     context = contextvars.copy_context()
     thread = threading.Thread(target=lambda: context.run(print, "in a thread of its own"))
     thread.start()
@@ -210,7 +209,6 @@ def process() -> dict[str, Any]:
         "factory": logging.getLogRecordFactory(),
         "environ": dict(os.environ),
         "data": id(os.environ._data),  # type: ignore[attr-defined]  # the dictionary inside
-        "getenv": os.getenv,
         "cwd": os.getcwd(),  # noqa: PTH109 - any form
     }
 
@@ -383,7 +381,7 @@ def _no_run_is_live() -> Iterator[None]:
     assert before == (sys.stdout, logging.Logger.callHandlers)
 
 
-def test_runs_of_two_loops_in_two_threads_share_the_exchange(store: Any) -> None:
+def test_runs_of_two_loops_in_two_threads_share_the_exchange() -> None:
     """The last to end puts everything back, whichever it is."""
     results: dict[str, Any] = {}
     together = threading.Barrier(2)
