@@ -30,7 +30,7 @@ from dalsegno._ledger import Ledger, Put
 from dalsegno._logs import ActionLog
 from dalsegno._loops import Home
 from dalsegno._values import Encoded, encode_named, own_copies
-from dalsegno.errors import UsageError
+from dalsegno.errors import TaskExitError, UsageError
 from dalsegno.failures import failure_of
 from dalsegno.models import ActionRecord, Failure, Phase, RunRecord, Values
 from dalsegno.observers import Observer, notify
@@ -308,7 +308,12 @@ class LiveAction:
         return Outcome(record, puts, interface.unpack_outputs(outputs), None)
 
     def _failed(self, error: BaseException) -> Outcome:
-        if isinstance(error, (Exception, SystemExit)):
+        if isinstance(error, SystemExit):
+            # As it is, it would end the event loop of whoever waits for this action in a task of its own.
+            left = TaskExitError(error.code)
+            left.__cause__ = error
+            error = left
+        if isinstance(error, Exception):
             record = self._record(Phase.FAILED, None, failure_of(error), None)
         else:
             reason = self.run.abort_reason or f"cancelled ({type(error).__name__})"

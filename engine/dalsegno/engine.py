@@ -175,7 +175,7 @@ class Engine:
         try:
             with captured(), live.scope:
                 outcome = await root.run_body()
-                if outcome.error is not None and not isinstance(outcome.error, (Exception, SystemExit)):
+                if outcome.error is not None and not isinstance(outcome.error, Exception):
                     raise outcome.error
         finally:
             with anyio.CancelScope(shield=True):

@@ -22,6 +22,7 @@ DalsegnoError
 ├── ConfigError                                     a setting is wrong
 ├── UsageError                                      a call that cannot work where it was made
 │   └── SyncTaskCallInAsyncContextError             a sync task called directly in async code
+├── TaskExitError                                   a task called sys.exit()
 ├── EngineClosedError                               the engine was used outside its block
 └── RecordedError                                   stands for a recorded exception whose class cannot be had
 """
@@ -55,6 +56,7 @@ __all__ = [
     "StoreError",
     "SyncTaskCallInAsyncContextError",
     "TaskDefinitionError",
+    "TaskExitError",
     "TaskNotFoundError",
     "UsageError",
 ]
@@ -208,6 +210,14 @@ class SyncTaskCallInAsyncContextError(UsageError):
 
     def __init__(self, task: str) -> None:
         super().__init__(f"sync task {task!r} was called in async code; write `await {task}.aio(...)`")
+
+
+class TaskExitError(DalsegnoError):
+    """A task called `sys.exit(code)`, which fails the task and must not end the program that runs it."""
+
+    def __init__(self, code: object) -> None:
+        self.code = code
+        super().__init__(f"the task called sys.exit({code!r})")
 
 
 class EngineClosedError(DalsegnoError):

@@ -1,4 +1,4 @@
-"""SystemExit in a task: a failure of its run, and not the end of the host."""
+"""`sys.exit()` in a task: a failure of the task, and not the end of the host."""
 
 import asyncio
 import sys
@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from dalsegno import Engine, Phase, TaskEnvironment
+from dalsegno.errors import TaskExitError
 from dalsegno_storage.memory import MemoryStore
 
 Play = Callable[..., Any]
@@ -33,7 +34,7 @@ def leaves_in_a_thread(how: str) -> int:
 async def survives() -> str:
     try:
         await leaves("code")
-    except SystemExit as error:
+    except TaskExitError as error:
         return f"left with {error.code}"
     return "stayed"
 
@@ -45,8 +46,8 @@ def test_system_exit_in_a_task_is_its_failure_and_not_the_end_of_the_host(play: 
             await run.wait.aio()
             assert run.phase is Phase.FAILED
             assert run.failure is not None
-            assert run.failure.kind == "builtins:SystemExit"
-            with pytest.raises(SystemExit):
+            assert run.failure.kind == "dalsegno.errors:TaskExitError"
+            with pytest.raises(TaskExitError):
                 await run.result.aio()
         survivor = await engine.run(survives)
         assert await survivor.result.aio() == "left with 3"
@@ -61,7 +62,7 @@ async def gathers() -> list[int]:
     return list(await asyncio.gather(leaves("stay"), leaves("code")))
 
 
-def test_system_exit_in_a_task_of_asyncio_ends_the_run_and_not_the_hosts_loop(store: MemoryStore) -> None:
+def test_an_exit_in_a_task_of_asyncio_ends_the_run_and_not_the_hosts_loop(store: MemoryStore) -> None:
     async def main() -> None:
         async with Engine(store) as engine:
             run = await engine.run(gathers)
@@ -83,7 +84,7 @@ async def gathers_an_exit() -> list[int]:
     async def put(i: int) -> None:
         try:
             results[i] = await one(i)
-        except SystemExit as error:
+        except TaskExitError as error:
             results[i] = int(str(error.code))
 
     async with anyio.create_task_group() as tasks:
