@@ -82,7 +82,10 @@ def test_missing_and_unknown_inputs_of_a_file(command: Command, here: Path) -> N
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("flow.py", "mian"), "no task 'mian' in flow.py (did you mean 'main'?); it has prepare, scale, main"),
+        (
+            ("flow.py", "mian"),
+            "no task 'mian' in flow.py (did you mean 'main'?); it has prepare, scale, main",
+        ),
         (("nowhere.py", "main"), "nowhere.py does not exist"),
         (("nowhere.deep", "main"), "there is no file or module 'nowhere.deep'"),
         (("no where", "main"), "there is no file 'no where'"),
