@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import anyio
 from anyio.abc import Process
@@ -23,9 +23,11 @@ from dalsegno.bundle import Bundle, recorded_module_name, write_files
 from dalsegno.codec import decode, default_resolve, encode, encode_map
 from dalsegno.errors import UsageError
 from dalsegno.failures import failure_of, revive
-from dalsegno.interface import Source
 from dalsegno.models import Failure
 from dalsegno.settings import RunSettings
+
+if TYPE_CHECKING:
+    from dalsegno.interface import Source
 
 _START = "import sys; sys.path.extend({paths!r}); from dalsegno._isolated import main; main()"
 

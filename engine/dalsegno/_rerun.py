@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dalsegno._code import RunCode
 from dalsegno._ledger import Ledger
@@ -21,10 +21,12 @@ from dalsegno.errors import (
     RunNotFoundError,
     UsageError,
 )
-from dalsegno.interface import Source
 from dalsegno.models import Part, Relation, RunRecord
 from dalsegno.settings import RunSettings
 from dalsegno.task import Task
+
+if TYPE_CHECKING:
+    from dalsegno.interface import Source
 
 
 def again(

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 import anyio
 
@@ -22,13 +22,15 @@ from dalsegno._runner import LiveAction, LiveRun, Outcome
 from dalsegno._start import Start, first
 from dalsegno.config import find_config
 from dalsegno.errors import EngineClosedError, UsageError
-from dalsegno.interface import Source
 from dalsegno.models import Phase, RunRecord
 from dalsegno.observers import Observer, notify
 from dalsegno.run import Run
 from dalsegno.settings import Durability, RunSettings
 from dalsegno.task import Task
 from dalsegno_storage import Store, open_store
+
+if TYPE_CHECKING:
+    from dalsegno.interface import Source
 
 __all__ = ["Engine", "RunContext"]
 

@@ -6,14 +6,12 @@ on them, and so that a file written for Flyte 2 runs after a change of import. T
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["Image", "PodTemplate", "Resources", "ReusePolicy", "Secret"]
 
 
-@dataclass(frozen=True, slots=True)
-class Resources:
+class Resources(NamedTuple):
     """What a task asks of a machine."""
 
     cpu: Any = None
@@ -23,8 +21,7 @@ class Resources:
     shm: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(NamedTuple):
     """The name of a secret that a task wants; never its value."""
 
     key: str
@@ -33,8 +30,7 @@ class Secret:
     as_env_var: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReusePolicy:
+class ReusePolicy(NamedTuple):
     """How an orchestrator may keep a task's container warm."""
 
     replicas: Any = 1
@@ -44,8 +40,7 @@ class ReusePolicy:
     scope: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PodTemplate:
+class PodTemplate(NamedTuple):
     """A pod description."""
 
     pod_spec: Any = None

@@ -8,14 +8,16 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
 
 from anyio import to_thread
 
 from dalsegno._context import current
 from dalsegno._loops import in_event_loop
 from dalsegno.errors import SyncTaskCallInAsyncContextError, TaskDefinitionError
-from dalsegno.interface import Interface
+
+if TYPE_CHECKING:
+    from dalsegno.interface import Interface
 
 __all__ = ["AsyncTask", "Cache", "RetryStrategy", "SyncTask", "Task", "TaskEnvironment", "Timeout"]
 
@@ -34,8 +36,7 @@ class RetryStrategy:
     backoff: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Timeout:
+class Timeout(NamedTuple):
     """How long a task may take, as seconds or timedelta; None is no limit."""
 
     max_runtime: timedelta | float | None = None
@@ -43,8 +44,7 @@ class Timeout:
     deadline: timedelta | float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
+class Cache(NamedTuple):
     """When the result of an earlier run may stand for a call."""
 
     behavior: str = "auto"
@@ -132,8 +132,7 @@ class Task(Generic[P, R]):
     def _made_again(
         cls, function: Callable[..., Any], environment: TaskEnvironment, settings: Mapping[str, Any]
     ) -> Task[Any, Any]:
-        name = f"{environment.name}.{function.__name__}"
-        return cls(function, environment, Interface.of(function, name=name), settings)
+        return cls(function, environment, _interface_of(function, environment), settings)
 
     def __repr__(self) -> str:
         return f"<task {self.name}>"
@@ -159,6 +158,14 @@ class AsyncTask(Task[P, R]):
         if caller is None:
             return cast("Coroutine[Any, Any, R]", self.function(*args, **kwargs))
         return caller.call_async(self, args, kwargs)
+
+
+def _interface_of(function: Callable[..., Any], environment: TaskEnvironment) -> Interface:
+    from dalsegno.interface import (
+        Interface,  # a fifth of the time that importing dalsegno takes; a reader has no tasks
+    )
+
+    return Interface.of(function, name=f"{environment.name}.{function.__name__}")
 
 
 def _retries(setting: Any) -> int:
@@ -276,8 +283,7 @@ class TaskEnvironment:
                 f"{function.__qualname__} is a generator; a task returns its result whole"
             )
         given = {key: value for key, value in settings.items() if value is not None}
-        name = f"{self.name}.{function.__name__}"
-        interface = Interface.of(function, name=name)
+        interface = _interface_of(function, self)
         kind = AsyncTask if inspect.iscoroutinefunction(function) else SyncTask
         task: Task[Any, Any] = kind(function, self, interface, given)
         self.tasks[task.name] = task

@@ -11,7 +11,7 @@ is the folder of another.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import NamedTuple, cast
 from unicodedata import normalize
 
 import msgpack
@@ -31,8 +31,7 @@ _MAX_PART = 255
 _MAX_PATH = 1024
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class BundleFile:
+class BundleFile(NamedTuple):
     """One file: its path below its source root, the digest of its content (kind "blob"), its size in bytes."""
 
     path: str
@@ -40,8 +39,7 @@ class BundleFile:
     size: int
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class BundlePickle:
+class BundlePickle(NamedTuple):
     """One function without an importable name: the name it is asked for by, its pickle's digest and size."""
 
     name: str
