@@ -23,6 +23,9 @@ from dalsegno.task import ENVIRONMENT_SETTINGS, Task
 
 _logger = logging.getLogger("dalsegno")
 
+REMEMBERED = 1000
+"""How many tasks' templates are kept at hand."""
+
 
 class RunCode:
     """The code of one bundle, as the runs of this process use it.
@@ -39,7 +42,7 @@ class RunCode:
         self.manifest = manifest
         self.puts = puts
         self._ledger = ledger
-        self._templates: dict[int, tuple[Task[Any, Any], bytes]] = {}
+        self._templates: dict[int, tuple[Task[Any, Any], bytes, list[Put]]] = {}
 
     def resolve(self, module: str, qualname: str) -> Any:
         """The object of that name: the bundle's if it has the module, the environment's otherwise."""
@@ -51,10 +54,10 @@ class RunCode:
         return hashlib.sha256(b"code\0" + self.bundle + name.encode()).digest()
 
     def template(self, task: Task[Any, Any]) -> tuple[bytes, list[Put]]:
-        """The digest of the task's template, and the puts that store it the first time."""
+        """The digest of the task's template, and the puts that store it, none once they are known to be stored."""
         known = self._templates.get(id(task))
         if known is not None:
-            return known[1], []
+            return known[1:]
         module = recorded_module_name(task.module)
         pickle: bytes | None = None
         puts: list[Put] = []
@@ -81,8 +84,18 @@ class RunCode:
             pickle=pickle,
         )
         digest, more = self._ledger.prepare("template", records.pack_template(template))
-        self._templates[id(task)] = (task, digest)
-        return digest, [*puts, *more]
+        puts += more
+        if len(self._templates) >= REMEMBERED:  # tasks made by `override` come and go
+            self._templates.clear()
+        self._templates[id(task)] = (task, digest, puts)
+        return digest, puts
+
+    def stored(self, task: Task[Any, Any]) -> None:
+        """The puts of the task's template, and those of the code, have been handed to the ledger."""
+        self.puts = []
+        known = self._templates.get(id(task))
+        if known is not None:
+            self._templates[id(task)] = (*known[:2], [])
 
     def task(self, template: TaskTemplate) -> Task[Any, Any]:
         """The task that a template describes, with the settings recorded there."""

@@ -191,11 +191,16 @@ class Ledger:
 
         return operation
 
-    async def end(self, run: RunRecord, root: ActionRecord, puts: list[Put]) -> RunRecord:
-        """Record the end of a run and of its root together; gives the run as recorded."""
+    async def end(
+        self, run: RunRecord, root: ActionRecord, puts: list[Put], left: Sequence[ActionRecord] = ()
+    ) -> RunRecord:
+        """Record the end of a run and of its root together; gives the run as recorded.
+
+        `left` are the ends of actions that still go on, which close with the run.
+        """
         if not _small(puts):
             puts = await self._ahead(puts)
-        complete = self._completion(root, puts)
+        completions = [self._completion(root, puts), *(self._completion(action, []) for action in left)]
 
         def operation(transaction: Transaction) -> RunRecord:
             data = transaction.get(records.run_key(run.id))
@@ -205,7 +210,8 @@ class Ledger:
             if before.phase.is_terminal:
                 return before
             after = before._replace(phase=advance(before.phase, root.phase), ended_at=root.ended_at)
-            complete(transaction)
+            for complete in completions:
+                complete(transaction)
             transaction.put(records.run_key(run.id), records.pack_run(after))
             gone, new = records.index_changes(before, after)
             for key in gone:

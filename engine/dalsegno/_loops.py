@@ -43,6 +43,24 @@ def in_event_loop() -> bool:
     return asyncio_loop() is not None or in_trio()
 
 
+def is_cancellation(error: BaseException) -> bool:
+    """Whether an exception says that the code was stopped from outside, by its event loop or by the keyboard."""
+    asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
+    return (
+        isinstance(error, (KeyboardInterrupt, GeneratorExit))
+        or (asyncio is not None and isinstance(error, asyncio.CancelledError))
+        or (trio is not None and isinstance(error, trio.Cancelled))
+    )
+
+
+def is_being_cancelled() -> bool:
+    """Whether the running asyncio task has been told to stop; in trio, where nothing else cancels, always."""
+    if asyncio_loop() is None:
+        return True
+    task = sys.modules["asyncio"].current_task()
+    return task is not None and bool(task.cancelling())
+
+
 class AsyncioWait:
     """A wait in an asyncio loop."""
 

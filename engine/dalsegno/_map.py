@@ -8,8 +8,8 @@ from typing import Any
 import anyio
 
 from dalsegno._context import current, group
-from dalsegno._loops import in_event_loop
-from dalsegno.errors import SyncTaskCallInAsyncContextError
+from dalsegno._loops import in_event_loop, is_cancellation
+from dalsegno.errors import RunAbortedError, SyncTaskCallInAsyncContextError
 from dalsegno.task import Task
 
 __all__ = ["map"]
@@ -77,6 +77,13 @@ async def _results(
                     results[index] = await task.aio(*args)
         except Exception as error:
             results[index] = error
+            failed.add(index)
+        except BaseException as error:
+            if not is_cancellation(error):
+                raise
+            # A call that was stopped by itself must not pass for a result; when everything is being stopped, the
+            # code that waits for the group is too.
+            results[index] = RunAbortedError(f"call {index} of map", type(error).__name__)
             failed.add(index)
 
     failed: set[int] = set()

@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -28,9 +28,9 @@ from dalsegno._context import ActionContext, TaskContext, current_group, entered
 from dalsegno._identity import ROOT_KEY, ROOT_NAME, action_key, action_name, action_path
 from dalsegno._ledger import Ledger, Put
 from dalsegno._logs import ActionLog
-from dalsegno._loops import Home
+from dalsegno._loops import Home, is_cancellation
 from dalsegno._values import Encoded, encode_named, own_copies
-from dalsegno.errors import TaskExitError, UsageError
+from dalsegno.errors import RunAbortedError, TaskExitError, UsageError
 from dalsegno.failures import failure_of
 from dalsegno.models import ActionRecord, Failure, Phase, RunRecord, Values
 from dalsegno.observers import Observer, notify
@@ -38,12 +38,17 @@ from dalsegno.task import Task
 
 T = TypeVar("T")
 
+_ABORTED = "dalsegno.errors:RunAbortedError"
+
 
 class Code(Protocol):
     """The code that a run executes."""
 
     def template(self, task: Task[Any, Any]) -> tuple[bytes, list[Put]]:
-        """The digest of a task's template, and the puts that store it the first time."""
+        """The digest of a task's template, and the puts that store it, none once they are known to be stored."""
+
+    def stored(self, task: Task[Any, Any]) -> None:
+        """The puts have been handed to the ledger."""
 
     def resolve(self, module: str, qualname: str) -> Any:
         """The object of that name in the run's code."""
@@ -56,6 +61,7 @@ class Outcome(NamedTuple):
     puts: list[Put]
     value: Any
     error: BaseException | None
+    durable: bool
 
 
 @dataclass(eq=False, slots=True)
@@ -71,8 +77,32 @@ class LiveRun:
     home: Home
     scope: anyio.CancelScope
     done: Future[RunRecord]
-    seqs: count[int]
+    seqs: count[int] = field(default_factory=lambda: count(1))
+    open: dict[int, LiveAction] = field(default_factory=dict)
+    scopes: set[anyio.CancelScope] = field(default_factory=set)
+    ended: bool = False
     abort_reason: str = ""
+
+    def in_loop(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Await `function()` in the run's event loop until the run is stopped; for its threads."""
+
+        async def call() -> T:
+            if not self.ended:
+                with anyio.CancelScope() as scope:
+                    self.scopes.add(scope)
+                    try:
+                        return await function()
+                    finally:
+                        self.scopes.discard(scope)
+            raise RunAbortedError(f"run {self.record.name!r}", self.abort_reason or "it has ended")
+
+        return self.home.run(call)
+
+    def stop(self) -> None:
+        """Cancel everything that the run does in its event loop, from there."""
+        self.scope.cancel()
+        for scope in list(self.scopes):
+            scope.cancel()
 
     def read_blob(self, digest: bytes) -> bytes:
         """The content of a recorded file."""
@@ -169,7 +199,7 @@ class LiveAction:
             notify(self.run.observers, "logged", self.run.record, self.running(), stream, text)
 
     def in_loop(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        return self.run.home.run(function)
+        return self.run.in_loop(function)
 
     # Calls of children
 
@@ -180,7 +210,8 @@ class LiveAction:
         ledger.store_blocking(child.blobs())
         child.began()
         outcome = child.run_blocking()
-        ledger.complete_blocking(outcome.record, outcome.puts, durable=self.run.durable)
+        if child.is_open():
+            ledger.complete_blocking(outcome.record, outcome.puts, durable=outcome.durable)
         return child.settle(outcome)
 
     def call_async(
@@ -199,17 +230,19 @@ class LiveAction:
             await ledger.store(blobs)
         child.began()
         outcome = await child.run_body()
-        if outcome.record.phase is Phase.ABORTED:
+        if not child.is_open():
+            pass
+        elif outcome.record.phase is Phase.ABORTED:
             with anyio.CancelScope(shield=True):
-                await ledger.complete(outcome.record, outcome.puts, durable=self.run.durable)
+                await ledger.complete(outcome.record, outcome.puts, durable=outcome.durable)
         else:
-            await ledger.complete(outcome.record, outcome.puts, durable=self.run.durable)
+            await ledger.complete(outcome.record, outcome.puts, durable=outcome.durable)
         return child.settle(outcome)
 
     def _begin(
         self, task: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], group: str
     ) -> LiveAction:
-        if self.finished:
+        if self.run.ended or self._is_over():
             raise UsageError(
                 f"{task.name} was called by {self.name} of run {self.run.record.name!r}, which has ended already; "
                 "await everything that a task starts before it returns"
@@ -220,7 +253,9 @@ class LiveAction:
         ordinal = next(self._calls.setdefault((task.name, encoded.digest, group), count()))
         key = action_key(task.full_name, encoded.digest, ordinal, group.encode())
         template, template_puts = run.code.template(task)
-        run.ledger.put_soon(template_puts)
+        if template_puts:
+            run.ledger.put_soon(template_puts)
+            run.code.stored(task)
         run.ledger.put_soon(run.ledger.objects(encoded))
         return LiveAction(
             run,
@@ -241,8 +276,18 @@ class LiveAction:
         """The files among the inputs, to be stored before the body may read them."""
         return self.run.ledger.blobs(self._encoded.blobs) if self._encoded.blobs else []
 
+    def is_open(self) -> bool:
+        """Whether its end is still to be recorded: the end of a run closes all that is open in it."""
+        return self.run.open.pop(self.seq, None) is not None
+
+    def closed_with_run(self) -> ActionRecord:
+        """The record of an action that goes on when its run has ended."""
+        reason = self.run.abort_reason or "its run ended before it did"
+        return self._record(Phase.ABORTED, None, Failure(_ABORTED, reason, ""), None)
+
     def began(self) -> None:
         """Note that the action runs."""
+        self.run.open[self.seq] = self
         record = self.running()
         self.run.ledger.began(record, lambda: not self.finished)
         if self.run.observers:
@@ -299,13 +344,19 @@ class LiveAction:
         return True
 
     def _succeeded(self, value: Any) -> Outcome:
-        interface = self.task.interface
-        outputs = interface.pack_outputs(value)
-        encoded = encode_named(zip((output.name for output in interface.outputs), outputs, strict=True))
-        ledger = self.run.ledger
-        puts = [*ledger.blobs(encoded.blobs), *ledger.objects(encoded)]
+        interface, run = self.task.interface, self.run
+        packed = interface.pack_outputs(value)
+        outputs = dict(zip((output.name for output in interface.outputs), packed, strict=True))
+        encoded = encode_named(outputs.items())
+        puts = run.ledger.objects(encoded)
+        if encoded.blobs:
+            puts = [*run.ledger.blobs(encoded.blobs), *puts]
+        if self.parent is not None:
+            outputs = own_copies(outputs, encoded, run.code.resolve, run.ledger.part, run.read_blob)
         record = self._record(Phase.SUCCEEDED, encoded.values, None, encoded)
-        return Outcome(record, puts, interface.unpack_outputs(outputs), None)
+        # A caller may read a file as soon as it has it.
+        durable = run.durable or bool(encoded.blobs)
+        return Outcome(record, puts, interface.unpack_outputs(tuple(outputs.values())), None, durable)
 
     def _failed(self, error: BaseException) -> Outcome:
         if isinstance(error, SystemExit):
@@ -313,13 +364,21 @@ class LiveAction:
             left = TaskExitError(error.code)
             left.__cause__ = error
             error = left
-        if isinstance(error, Exception):
-            record = self._record(Phase.FAILED, None, failure_of(error), None)
-        else:
+        if is_cancellation(error):
             reason = self.run.abort_reason or f"cancelled ({type(error).__name__})"
-            failure = Failure("dalsegno.errors:RunAbortedError", reason, "")
-            record = self._record(Phase.ABORTED, None, failure, None)
-        return Outcome(record, [], None, error)
+            record = self._record(Phase.ABORTED, None, Failure(_ABORTED, reason, ""), None)
+        else:
+            record = self._record(Phase.FAILED, None, failure_of(error), None)
+        return Outcome(record, [], None, error, self.run.durable)
+
+    def _is_over(self) -> bool:
+        """Whether this action or one above it has ended, so that nothing may be called here any more."""
+        action: LiveAction | None = self
+        while action is not None:
+            if action.finished:
+                return True
+            action = action.parent
+        return False
 
     def _record(
         self, phase: Phase, outputs: Values | None, failure: Failure | None, encoded: Encoded | None

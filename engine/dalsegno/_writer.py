@@ -13,20 +13,26 @@ Two kinds of work:
   for it; it goes along with the next commit or after `DELAY` seconds. A later put to the same key replaces it, and
   `forget` takes it back: the record that an action has begun is never written when the action ends first.
 
+An operation may rely on every lazy put that was handed in before it: when the store fails to take one, it is kept for
+the next group and the operations of this group get the error. A lazy put whose value cannot even be made is dropped with
+a logged error; what others rely on is made before it is handed in.
+
 Threads share the lazy puts through single dictionary operations only, which the interpreter makes atomic.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from operator import itemgetter
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from dalsegno._loops import AsyncioWait, Wait, new_wait
-from dalsegno_storage.errors import StoreClosedError, StoreForkedError
+from dalsegno_storage.errors import StoreClosedError, StoreError, StoreForkedError
 from dalsegno_storage.protocol import Store
 from dalsegno_storage.protocol import Writer as Transaction
 
@@ -34,6 +40,8 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
 
 T = TypeVar("T")
+
+_logger = logging.getLogger("dalsegno")
 
 DELAY = 0.02
 """How far behind a lazy put may be, in seconds."""
@@ -43,6 +51,10 @@ Make = Callable[[Transaction], bytes | None]
 
 GROUP_BYTES = 8 << 20
 """A group is closed when the sizes announced for its operations reach this."""
+
+
+class _UnmakeableError(Exception):
+    """The value of a lazy put could not be made."""
 
 
 class _Blocked:
@@ -90,7 +102,8 @@ class Writer:
         self._pid = os.getpid()
         self.commits = 0
         self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
+        self._gate = threading.Lock()  # nothing is handed in once `close` has begun
+        self._unwritten: BaseException | None = None
 
     async def commit(self, operation: Callable[[Transaction], T], *, size: int = 0) -> T:
         """Run `operation` in a transaction and give its result once it is on disk.
@@ -111,51 +124,56 @@ class Writer:
 
     def put_lazily(self, key: bytes, make: Make) -> None:
         """Have `make()` stored under `key` with one of the next commits."""
-        self._check_open()
-        lazy = self._lazy
-        first = not lazy
-        lazy[key] = make
-        if first:
-            self._queue.put(None)
+        with self._open():
+            self._lazy[key] = make
+            if len(self._lazy) == 1:  # there were none, so the thread may be waiting without a deadline
+                self._queue.put(None)
 
     def forget(self, key: bytes) -> None:
         """Take back a lazy put that has not been written yet."""
         self._lazy.pop(key, None)
 
     def close(self) -> None:
-        """Write everything that is waiting and end the thread; closing twice is fine."""
+        """Write everything that is waiting and end the thread; closing twice is fine.
+
+        Raises what kept lazy puts from being written.
+        """
         if self._closed or self._pid != os.getpid():
             return
-        self._closed = True
-        if self._thread is not None:
+        with self._gate:
+            self._closed = True
             self._queue.put(None)
+        if self._thread is not None:
             self._thread.join()
+        if self._unwritten is not None:
+            raise self._unwritten
 
-    def _check_open(self) -> None:
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        """Hold the gate, with the thread running behind it."""
         if self._pid != os.getpid():
             raise StoreForkedError(self._place())
-        if self._closed:
-            raise StoreClosedError(self._place())
-        if self._thread is None:
-            self._start()
-
-    def _start(self) -> None:
-        with self._starting:
+        with self._gate:
+            if self._closed:
+                raise StoreClosedError(self._place())
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="dalsegno-writer", daemon=True)
                 self._thread.start()
+            yield
 
     def _place(self) -> str:
         return str(getattr(self._store, "path", "memory:"))
 
     def _put(self, ticket: _Ticket[T]) -> None:
-        self._check_open()
-        self._queue.put(cast(_Ticket[object], ticket))
+        with self._open():
+            self._queue.put(cast(_Ticket[object], ticket))
 
     def _work(self) -> None:
-        while not (self._closed and self._queue.empty() and not self._lazy):
+        closing = False
+        while not closing:
             group, size = self._next_group()
-            while size < GROUP_BYTES:
+            closing = self._closed
+            while size < GROUP_BYTES or closing:
                 try:
                     ticket = self._queue.get_nowait()
                 except Empty:
@@ -193,26 +211,42 @@ class Writer:
     def _write(self, group: list[_Ticket[object]], lazy: list[tuple[bytes, Make]]) -> None:
         try:
             self._transact(group, lazy)
+            self._unwritten = None
         except BaseException as error:
             if len(group) == 1 and not lazy:
                 group[0].error = error
                 return
-            if lazy:
-                self._write_lazy_alone(lazy)
+            failed = self._write_alone(lazy)
             for ticket in group:
-                self._write([ticket], [])
+                if failed is None:
+                    self._write([ticket], [])
+                else:
+                    ticket.error = failed
 
-    def _write_lazy_alone(self, lazy: list[tuple[bytes, Make]]) -> None:
-        try:
-            self._transact([], lazy)
-        except BaseException:
-            for key, make in lazy:
-                self._lazy.setdefault(key, make)
+    def _write_alone(self, lazy: list[tuple[bytes, Make]]) -> BaseException | None:
+        """Write lazy puts one by one; gives the store's error if it would not take them all."""
+        for number, (key, make) in enumerate(lazy):
+            try:
+                self._transact([], [(key, make)])
+            except _UnmakeableError:
+                _logger.exception("something that an action left could not be recorded")
+            except BaseException as error:
+                for later, its_make in lazy[number:]:
+                    self._lazy.setdefault(later, its_make)
+                self._unwritten = error
+                return error
+        self._unwritten = None
+        return None
 
     def _transact(self, group: list[_Ticket[object]], lazy: list[tuple[bytes, Make]]) -> None:
         with self._store.write() as transaction:
             for key, make in lazy:
-                value = make(transaction)
+                try:
+                    value = make(transaction)
+                except StoreError:
+                    raise
+                except Exception as error:
+                    raise _UnmakeableError() from error
                 if value is not None:
                     transaction.put(key, value)
             for ticket in group:

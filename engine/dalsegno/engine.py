@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 import anyio
+from anyio.abc import TaskStatus
 
 from dalsegno import _rerun
 from dalsegno._capture import captured
 from dalsegno._code import RunCode
 from dalsegno._codebase import Codebase
+from dalsegno._context import current
 from dalsegno._ledger import Ledger
 from dalsegno._listing import Query
-from dalsegno._loops import Home
+from dalsegno._loops import Home, is_being_cancelled, is_cancellation
 from dalsegno._runner import LiveAction, LiveRun, Outcome
 from dalsegno._start import Start, first
 from dalsegno.config import find_config
@@ -120,31 +121,10 @@ class Engine:
         """Record a prepared run and start it."""
         if not self.is_here():
             raise UsageError("an engine runs tasks in the event loop that opened it; await this call there")
-        record, root = await self.ledger.create(start.run, start.root_record, start.puts)
-        live = LiveRun(
-            record=record,
-            ledger=self.ledger,
-            code=start.code,
-            observers=self._observers,
-            durable=start.durable,
-            threads=self._threads,
-            home=self._home,
-            scope=anyio.CancelScope(),
-            done=Future(),
-            seqs=count(1),
-        )
-        self._live[record.id] = live
-        action = LiveAction(
-            live,
-            start.task,
-            start.values,
-            start.encoded,
-            root.template,
-            path=root.path,
-            started=root.started_at,
-        )
-        self._tasks.start_soon(self._drive, live, action)
-        return Run(self, record)
+        ledger = self.ledger
+        nested = current.get() is not None
+        started: Run[Any] = await self._tasks.start(self._drive, start, ledger, nested)
+        return started
 
     async def start_elsewhere(
         self,
@@ -167,35 +147,74 @@ class Engine:
         self._tasks.start_soon(process.wait)
         return self.get_run(name, project=project, domain=domain)
 
-    async def _drive(self, live: LiveRun, root: LiveAction) -> None:
-        """Execute a run to its end."""
-        observers = self._observers
-        if observers:
-            notify(observers, "run_started", live.record)
-            notify(observers, "action_started", live.record, root.running())
+    async def _drive(
+        self, start: Start, ledger: Ledger, nested: bool, *, task_status: TaskStatus[Run[Any]]
+    ) -> None:
+        """Record a run, say so, and execute it to its end.
+
+        All in one task of the engine's, so that whoever cancels the start or closes the engine meanwhile cannot leave a
+        recorded run behind that nobody executes.
+        """
+        with anyio.CancelScope(shield=True):
+            record, root = await ledger.create(start.run, start.root_record, start.puts)
+        start.code.stored(start.task)
+        live = LiveRun(
+            record=record,
+            ledger=ledger,
+            code=start.code,
+            observers=self._observers,
+            durable=start.durable,
+            # A run that a task of another run waits for must not wait for that task's thread.
+            threads=anyio.CapacityLimiter(THREADS) if nested else self._threads,
+            home=self._home,
+            scope=anyio.CancelScope(),
+            done=Future(),
+        )
+        self._live[record.id] = live
+        action = LiveAction(
+            live,
+            start.task,
+            start.values,
+            start.encoded,
+            root.template,
+            path=root.path,
+            started=root.started_at,
+        )
+        task_status.started(Run(self, record))
+        if self._observers:
+            notify(self._observers, "run_started", record)
+            notify(self._observers, "action_started", record, root)
         outcome: Outcome | None = None
         try:
             with captured(), live.scope:
-                outcome = await root.run_body()
-                if outcome.error is not None and not isinstance(outcome.error, Exception):
-                    raise outcome.error
+                outcome = await action.run_body()
+                error = outcome.error
+                # What a task lets out of its own accord must not stop the other runs; what stops this one goes on.
+                if isinstance(error, KeyboardInterrupt) or (
+                    error is not None and is_cancellation(error) and is_being_cancelled()
+                ):
+                    raise error
         finally:
             with anyio.CancelScope(shield=True):
                 await self._end(live, outcome)
 
     async def _end(self, live: LiveRun, outcome: Outcome | None) -> None:
+        live.ended = True
+        live.stop()
+        left = [action.closed_with_run() for action in live.open.values()]
+        live.open.clear()
         try:
             assert outcome is not None  # run_body gives an outcome for everything that can be raised
-            ended = await live.ledger.end(live.record, outcome.record, outcome.puts)
-        except Exception as error:  # the store failed; whoever waits for the run is told
+            ended = await live.ledger.end(live.record, outcome.record, outcome.puts, left)
+        except Exception as error:
+            # The store failed: whoever waits for the run is told, now and later.
             live.done.set_exception(error)
-        else:
-            if self._observers:
-                notify(self._observers, "action_finished", ended, outcome.record)
-                notify(self._observers, "run_finished", ended)
-            live.done.set_result(ended)
-        finally:
-            del self._live[live.record.id]
+            return
+        if self._observers:
+            notify(self._observers, "action_finished", ended, outcome.record)
+            notify(self._observers, "run_finished", ended)
+        live.done.set_result(ended)
+        del self._live[live.record.id]
 
     # Looking
 
@@ -279,7 +298,7 @@ class Engine:
         if live is None:
             return False
         live.abort_reason = reason
-        live.home.call_soon(live.scope.cancel)
+        live.home.call_soon(live.stop)
         return True
 
     def _place_of(self, project: str | None, domain: str | None) -> tuple[str, str]:

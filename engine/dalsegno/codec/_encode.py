@@ -19,8 +19,10 @@ from ._format import (
     bin_head,
     ext_head,
     map_head,
+    split_ext,
     type_name,
 )
+from ._maps import join_map
 from ._reference import identity, reference
 
 __all__ = ["BlobSource", "Encoded", "Unencodable", "Writer", "encode", "encode_map"]
@@ -97,8 +99,17 @@ def encode(value: Any, *, module_name: ModuleName = identity) -> Encoded:
 
 
 def encode_map(items: Iterable[tuple[str, Any]], *, module_name: ModuleName = identity) -> Encoded:
-    """Named values in the given order, as `join_map` would join them."""
-    return encode(dict(items), module_name=module_name)
+    """Named values in the given order, as `join_map` would join them; each value is opaque by itself only."""
+    values = dict(items)
+    encoded = encode(values, module_name=module_name)
+    if split_ext(encoded.data) is None:
+        return encoded
+    each = {name: encode(value, module_name=module_name) for name, value in values.items()}
+    return Encoded(
+        join_map({name: one.data for name, one in each.items()}),
+        opaque=True,
+        blobs=tuple(blob for one in each.values() for blob in one.blobs),
+    )
 
 
 def _pack(packer: Packer, value: Any) -> bytes:
