@@ -37,6 +37,7 @@ class Codebase:
         self._folder = folder
         self._live: dict[bytes, RunCode] = {}
         self._recorded: dict[tuple[bytes, str | None], RunCode] = {}
+        self._bundles: dict[bytes, Bundle] = {}
         self._compared: set[bytes] = set()
 
     def live(self, task: Task[Any, Any], settings: RunSettings) -> RunCode:
@@ -64,7 +65,9 @@ class Codebase:
         isolation: Literal["private"] | None = None
         if settings is not None and settings.isolation == "private":
             isolation = "private"
-        content = Bundle.decode(self._ledger.get("bundle", bundle))
+        content = self._bundles.get(bundle)
+        if content is None:
+            content = self._bundles[bundle] = Bundle.decode(self._ledger.get("bundle", bundle))
         loaded = load(content, lambda blob: self._ledger.get("blob", blob), isolation=isolation)
         code = self._recorded.get((bundle, isolation))
         if code is None or code.loaded is not loaded:

@@ -1,4 +1,4 @@
-"""Runs and actions in a store: the only module of the engine that opens a transaction.
+"""Runs and actions in a store: what is read and written in each transaction; the writer thread opens those that write.
 
 Reading is done where it is asked for, in a transaction that ends before the method returns. Writing goes through
 the one writer thread. A record that has reached a terminal phase is never changed: the second who tries gets what
@@ -86,7 +86,7 @@ class Ledger:
             put
             for digest, source in blobs
             if not self.has(digest)
-            for put in self._puts("blob", digest, source.read())
+            for put in Prepared(digest, "blob", source.read()).parts
         ]
 
     def has(self, digest: bytes) -> bool:

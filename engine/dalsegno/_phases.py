@@ -1,4 +1,4 @@
-"""The life of a run or action, as a table; every change of phase in the engine goes through `advance`.
+"""The life of a run or action, as a table; the ledger goes through `advance` before it changes a recorded phase.
 
    ┌────────────────────────────► recovered
 queued ──► running ──► succeeded | failed | aborted | timed_out

@@ -1,4 +1,4 @@
-"""Records as keys and bytes: the only module that knows the layout of what the ledger stores.
+"""Records as keys and bytes: the layout of what the ledger stores, but for bundles, which encode themselves.
 
 Every record is one msgpack array whose first element is the number of its layout. Keys are a tag byte followed by
 fixed-width big-endian numbers, so that a run's actions and logs lie together in the order in which they came; the

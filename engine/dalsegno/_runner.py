@@ -14,6 +14,7 @@ a child that changes its argument does the same to its parent in the first run a
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -25,18 +26,20 @@ import anyio
 from anyio import to_thread
 
 from dalsegno._context import ActionContext, TaskContext, current_group, entered
-from dalsegno._identity import ROOT_KEY, ROOT_NAME, action_key, action_name, action_path
+from dalsegno._identity import action_key, action_name, action_path
 from dalsegno._ledger import Ledger, Put
 from dalsegno._logs import ActionLog
 from dalsegno._loops import Home, is_cancellation
 from dalsegno._values import Encoded, encode_named, own_copies
 from dalsegno.errors import RunAbortedError, TaskExitError, UsageError
 from dalsegno.failures import failure_of
-from dalsegno.models import ActionRecord, Failure, Phase, RunRecord, Values
+from dalsegno.models import ActionRecord, Failure, Phase, RunRecord
 from dalsegno.observers import Observer, notify
 from dalsegno.task import Task
 
 T = TypeVar("T")
+
+_making_log = threading.Lock()
 
 _ABORTED = "dalsegno.errors:RunAbortedError"
 
@@ -113,25 +116,7 @@ class LiveAction:
     """A task call that is running, and the parent of the calls made in it."""
 
     __slots__ = (
-        "_calls",
-        "_encoded",
-        "_environ",
-
-        "_log",
-        "_started",
-        "_values",
-        "attempt",
-        "finished",
-        "group",
-        "in_thread",
-        "key",
-        "name",
-        "parent",
-        "path",
-        "run",
-        "seq",
-        "task",
-        "template",
+        "_calls", "_encoded", "_environ", "_log", "_values", "finished", "in_thread", "parent", "record", "run", "task",
     )  # fmt: skip
 
     def __init__(
@@ -140,30 +125,18 @@ class LiveAction:
         task: Task[Any, Any],
         values: dict[str, Any] | None,
         encoded: Encoded,
-        template: bytes,
-        *,
-        seq: int = 0,
+        record: ActionRecord,
         parent: LiveAction | None = None,
-        key: bytes = ROOT_KEY,
-        path: bytes = ROOT_KEY,
-        group: str = "",
-        started: int | None = None,
     ) -> None:
         self.run = run
         self.task = task
-        self.seq = seq
+        self.record = record
+        """The action as it stands: running, in its newest attempt."""
         self.parent = parent
-        self.name = ROOT_NAME if parent is None else action_name(task.short_name, path)
-        self.key = key
-        self.path = path
-        self.group = group
-        self.template = template
-        self.attempt = 0
         self.finished = False
         self.in_thread: bool = parent is not None and (parent.in_thread or not parent.task.is_async)
         self._values = values
         self._encoded = encoded
-        self._started = started or time.time_ns()
         self._calls: dict[tuple[str, bytes, str], count[int]] = {}
         self._environ: dict[str, str] | None = None
         self._log: ActionLog | None = None
@@ -173,8 +146,8 @@ class LiveAction:
     def context(self, group: str) -> TaskContext:
         run = self.run.record
         return TaskContext(
-            action=ActionContext(self.name, run.name, run.project, run.domain),
-            attempt_number=self.attempt,
+            action=ActionContext(self.record.name, run.name, run.project, run.domain),
+            attempt_number=self.record.attempts - 1,
             run_start_time=run.started_at,
             group_data=group,
             custom_context=run.custom_context,
@@ -193,10 +166,12 @@ class LiveAction:
 
     def print(self, stream: str, text: str) -> None:
         if self._log is None:
-            self._log = ActionLog(self.run.ledger.writer, self.run.record.id, self.seq)
+            with _making_log:
+                if self._log is None:
+                    self._log = ActionLog(self.run.ledger.writer, self.record.run_id, self.record.seq)
         self._log.add(stream, text)
         if self.run.observers:
-            notify(self.run.observers, "logged", self.run.record, self.running(), stream, text)
+            notify(self.run.observers, "logged", self.run.record, self.record, stream, text)
 
     def in_loop(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return self.run.in_loop(function)
@@ -244,7 +219,7 @@ class LiveAction:
     ) -> LiveAction:
         if self.run.ended or self._is_over():
             raise UsageError(
-                f"{task.name} was called by {self.name} of run {self.run.record.name!r}, which has ended already; "
+                f"{task.name} was called by {self.record.name} of run {self.run.record.name!r}, which has ended already; "
                 "await everything that a task starts before it returns"
             )
         run = self.run
@@ -257,18 +232,24 @@ class LiveAction:
             run.ledger.put_soon(template_puts)
             run.code.stored(task)
         run.ledger.put_soon(run.ledger.objects(encoded))
-        return LiveAction(
-            run,
-            task,
-            values,
-            encoded,
-            template,
+        path = action_path(self.record.path, key)
+        record = ActionRecord(
+            run_id=run.record.id,
             seq=next(run.seqs),
-            parent=self,
+            parent=self.record.seq,
+            name=action_name(task.short_name, path),
+            short_name=task.short_name,
             key=key,
-            path=action_path(self.path, key),
+            path=path,
             group=group,
+            template=template,
+            inputs=encoded.values,
+            phase=Phase.RUNNING,
+            attempts=1,
+            started_at=time.time_ns(),
+            opaque=encoded.opaque,
         )
+        return LiveAction(run, task, values, encoded, record, self)
 
     # The life of this action
 
@@ -278,20 +259,19 @@ class LiveAction:
 
     def is_open(self) -> bool:
         """Whether its end is still to be recorded: the end of a run closes all that is open in it."""
-        return self.run.open.pop(self.seq, None) is not None
+        return self.run.open.pop(self.record.seq, None) is not None
 
     def closed_with_run(self) -> ActionRecord:
         """The record of an action that goes on when its run has ended."""
         reason = self.run.abort_reason or "its run ended before it did"
-        return self._record(Phase.ABORTED, None, Failure(_ABORTED, reason, ""), None)
+        return self._ended(Phase.ABORTED, failure=Failure(_ABORTED, reason, ""))
 
     def began(self) -> None:
         """Note that the action runs."""
-        self.run.open[self.seq] = self
-        record = self.running()
-        self.run.ledger.began(record, lambda: not self.finished)
+        self.run.open[self.record.seq] = self
+        self.run.ledger.began(self.record, lambda: not self.finished)
         if self.run.observers:
-            notify(self.run.observers, "action_started", self.run.record, record)
+            notify(self.run.observers, "action_started", self.run.record, self.record)
 
     async def run_body(self) -> Outcome:
         """Run the function, in a worker thread if it is a sync one, as often as its retries allow."""
@@ -328,19 +308,15 @@ class LiveAction:
             raise outcome.error
         return outcome.value
 
-    def running(self) -> ActionRecord:
-        """The record of the action as it stands."""
-        return self._record(Phase.RUNNING, None, None, None)
-
     def _own_values(self) -> dict[str, Any]:
         return own_copies(
             self._values, self._encoded, self.run.code.resolve, self.run.ledger.part, self.run.read_blob
         )
 
     def _retries(self, error: BaseException) -> bool:
-        if not isinstance(error, Exception) or self.finished or self.attempt >= self.task.retries:
+        if not isinstance(error, Exception) or self.finished or self.record.attempts > self.task.retries:
             return False
-        self.attempt += 1
+        self.record = self.record._replace(attempts=self.record.attempts + 1)
         return True
 
     def _succeeded(self, value: Any) -> Outcome:
@@ -353,7 +329,8 @@ class LiveAction:
             puts = [*run.ledger.blobs(encoded.blobs), *puts]
         if self.parent is not None:
             outputs = own_copies(outputs, encoded, run.code.resolve, run.ledger.part, run.read_blob)
-        record = self._record(Phase.SUCCEEDED, encoded.values, None, encoded)
+        opaque = self.record.opaque or encoded.opaque
+        record = self._ended(Phase.SUCCEEDED, outputs=encoded.values, opaque=opaque)
         # A caller may read a file as soon as it has it.
         durable = run.durable or bool(encoded.blobs)
         return Outcome(record, puts, interface.unpack_outputs(tuple(outputs.values())), None, durable)
@@ -366,9 +343,9 @@ class LiveAction:
             error = left
         if is_cancellation(error):
             reason = self.run.abort_reason or f"cancelled ({type(error).__name__})"
-            record = self._record(Phase.ABORTED, None, Failure(_ABORTED, reason, ""), None)
+            record = self._ended(Phase.ABORTED, failure=Failure(_ABORTED, reason, ""))
         else:
-            record = self._record(Phase.FAILED, None, failure_of(error), None)
+            record = self._ended(Phase.FAILED, failure=failure_of(error))
         return Outcome(record, [], None, error, self.run.durable)
 
     def _is_over(self) -> bool:
@@ -380,29 +357,6 @@ class LiveAction:
             action = action.parent
         return False
 
-    def _record(
-        self, phase: Phase, outputs: Values | None, failure: Failure | None, encoded: Encoded | None
-    ) -> ActionRecord:
-        ended = None
-        if phase.is_terminal:
-            self.finished = True
-            ended = time.time_ns()
-        return ActionRecord(
-            self.run.record.id,
-            self.seq,
-            None if self.parent is None else self.parent.seq,
-            self.name,
-            self.task.short_name,
-            self.key,
-            self.path,
-            self.group,
-            self.template,
-            self._encoded.values,
-            phase,
-            self.attempt + 1,
-            self._started,
-            ended,
-            outputs,
-            failure,
-            self._encoded.opaque or (encoded is not None and encoded.opaque),
-        )
+    def _ended(self, phase: Phase, **facts: Any) -> ActionRecord:
+        self.finished = True
+        return self.record._replace(phase=phase, ended_at=time.time_ns(), **facts)

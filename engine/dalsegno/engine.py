@@ -171,15 +171,7 @@ class Engine:
             done=Future(),
         )
         self._live[record.id] = live
-        action = LiveAction(
-            live,
-            start.task,
-            start.values,
-            start.encoded,
-            root.template,
-            path=root.path,
-            started=root.started_at,
-        )
+        action = LiveAction(live, start.task, start.values, start.encoded, root)
         task_status.started(Run(self, record))
         if self._observers:
             notify(self._observers, "run_started", record)

@@ -1,7 +1,7 @@
 """Everything that dalsegno raises on purpose, in one tree.
 
 DalsegnoError
-├── StoreError …                                    see `dalsegno_storage.errors`
+├── StoreError and those below it                   from `dalsegno_storage.errors`, which draws them
 ├── TaskDefinitionError (also TypeError)            a function cannot be a task
 ├── InputError (also ValueError)                    inputs do not fit the interface; lists every problem
 ├── InvalidNameError (also ValueError)              a run name, label or project that cannot be
@@ -30,7 +30,22 @@ DalsegnoError
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dalsegno_storage.errors import DalsegnoError, StoreError
+from dalsegno_storage.errors import (
+    DalsegnoError,
+    DamagedObjectError,
+    KeyTooLongError,
+    NotAStoreError,
+    ObjectNotFoundError,
+    StoreBusyError,
+    StoreClosedError,
+    StoreDamagedError,
+    StoreError,
+    StoreForkedError,
+    StoreFormatError,
+    StoreFullError,
+    StoreNotFoundError,
+    StorePermissionError,
+)
 
 __all__ = [
     "ActionNotFoundError",
@@ -40,6 +55,7 @@ __all__ = [
     "CodecError",
     "ConfigError",
     "DalsegnoError",
+    "DamagedObjectError",
     "DecodeError",
     "EncodeError",
     "EngineClosedError",
@@ -47,13 +63,24 @@ __all__ = [
     "InputError",
     "InputProblem",
     "InvalidNameError",
+    "KeyTooLongError",
+    "NotAStoreError",
     "NotFoundError",
+    "ObjectNotFoundError",
     "RecordedError",
     "RunAbortedError",
     "RunExistsError",
     "RunNotDoneError",
     "RunNotFoundError",
+    "StoreBusyError",
+    "StoreClosedError",
+    "StoreDamagedError",
     "StoreError",
+    "StoreForkedError",
+    "StoreFormatError",
+    "StoreFullError",
+    "StoreNotFoundError",
+    "StorePermissionError",
     "SyncTaskCallInAsyncContextError",
     "TaskDefinitionError",
     "TaskExitError",

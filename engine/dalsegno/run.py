@@ -270,7 +270,7 @@ class Action(_Recorded):
 
     def _action(self) -> ActionRecord:
         if not self._record.phase.is_terminal:
-            self._record = self._records.ledger.action(self._run.record, self.name)
+            self._record = self._records.ledger.action_by_seq(self._record.run_id, self._record.seq)
         return self._record
 
     def _label(self) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, Protocol, Self, TypeVar, cast, overload
 
 from anyio import to_thread
 
@@ -30,14 +30,17 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*\Z")
 
 @dataclass(frozen=True, slots=True)
 class RetryStrategy:
-    """How often a failed task is tried again: `count` times after the first, with `backoff` between."""
+    """How often a failed task is tried again: `count` times after the first, at once.
+
+    `backoff` is recorded and not acted on yet.
+    """
 
     count: int
     backoff: Any = None
 
 
 class Timeout(NamedTuple):
-    """How long a task may take, as seconds or timedelta; None is no limit."""
+    """How long a task may take, as seconds or timedelta; None is no limit. Recorded and not acted on yet."""
 
     max_runtime: timedelta | float | None = None
     max_queued_time: timedelta | float | None = None
@@ -45,7 +48,7 @@ class Timeout(NamedTuple):
 
 
 class Cache(NamedTuple):
-    """When the result of an earlier run may stand for a call."""
+    """When the result of an earlier run may stand for a call. Recorded and not acted on yet."""
 
     behavior: str = "auto"
     version_override: str | None = None
@@ -58,8 +61,7 @@ class Cache(NamedTuple):
 class Task(Generic[P, R]):
     """A function whose calls inside a run are recorded; outside of one it is the plain function.
 
-    Made by `@env.task`, never directly. Two tasks are the same when they wrap the same function with the same
-    settings.
+    Made by `@env.task`, never directly.
     """
 
     def __init__(
@@ -107,7 +109,7 @@ class Task(Generic[P, R]):
         produces_artifacts: Any = None,
         links: Any = None,
         plugin_config: Any = None,
-    ) -> Any:
+    ) -> Self:
         """The same task with other settings; None keeps a setting as it is."""
         given = {key: value for key, value in locals().items() if key != "self" and value is not None}
         return type(self)(self.function, self.environment, self.interface, {**self.settings, **given})
