@@ -19,9 +19,14 @@ from pathlib import Path
 
 import lmdb
 
-from dalsegno import Engine, TaskEnvironment
+from dalsegno import Engine, Phase, TaskEnvironment
+from dalsegno import _records as records
+from dalsegno._ledger import Ledger
+from dalsegno._listing import Query
+from dalsegno.models import RunRecord
 from dalsegno.settings import Durability
 from dalsegno.task import AsyncTask
+from dalsegno_storage import open_store
 
 ROOT = Path(__file__).parent.parent
 env = TaskEnvironment("figures")
@@ -95,6 +100,48 @@ async def engine_figures(folder: Path, floor: float, durability: Durability) -> 
             show(f"{what}, {durability}", each, f"{each / floor:.2f} commits")
 
 
+def listing_figures(folder: Path, count: int = 100_000) -> None:
+    """Listing the newest hundred among many runs, in one process; the runs are written without being executed."""
+    store = open_store(folder / "many.store")
+    nothing = bytes(32)
+    for start in range(1, count + 1, 5000):
+        with store.write() as transaction:
+            for number in range(start, start + 5000):
+                phase = Phase.FAILED if number % 5000 == 7 else Phase.SUCCEEDED
+                run = RunRecord(
+                    id=number,
+                    project="default",
+                    domain="development",
+                    name=f"r{number}",
+                    task=f"env.task{number % 50}",
+                    template=nothing,
+                    bundle=nothing,
+                    manifest=nothing,
+                    code_digest=nothing,
+                    phase=phase,
+                    started_at=number,
+                    ended_at=number + 1,
+                    labels={"batch": str(number % 1000)},
+                )
+                transaction.put(records.run_key(number), records.pack_run(run))
+                for key in records.index_keys(run):
+                    transaction.put(key, b"")
+    ledger = Ledger(store)
+    for what, query in (
+        ("newest 100", Query(project="default", domain="development")),
+        ("100 of a label", Query(labels={"batch": "7"})),
+        ("100 of a task", Query(task="env.task3")),
+        ("20 that failed", Query(phases=frozenset({Phase.FAILED}))),
+    ):
+        times = []
+        for _ in range(9):
+            began = time.perf_counter()
+            found = ledger.runs(query, limit=100)
+            times.append(time.perf_counter() - began)
+        show(f"{what} of {count:,} runs", statistics.median(times), f"{len(found)} found")
+    store.close()
+
+
 def census_figures(folder: Path) -> None:
     """The example as whole processes, and its rerun in an empty folder."""
     store = str(folder / "census.store")
@@ -142,6 +189,7 @@ def main() -> None:
         show("bare LMDB commit", floor, "1 commit")
         asyncio.run(engine_figures(folder, floor, "full"))
         asyncio.run(engine_figures(folder, floor, "relaxed"))
+        listing_figures(folder)
         census_figures(folder)
 
 

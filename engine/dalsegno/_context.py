@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
+from dalsegno.errors import InvalidNameError
 from dalsegno.models import NOTHING
 
 if TYPE_CHECKING:
@@ -67,7 +68,10 @@ class Caller(Protocol):
         """Take a piece of the action's log."""
 
     def environ(self) -> dict[str, str]:
-        """The environment variables that the action sees above the process's own; it may change them."""
+        """The environment variables that the action sees above the process's own.
+
+        It may change them; one that it deletes keeps its key, with the value "\\0", and hides the process's.
+        """
 
 
 current: ContextVar[Caller | None] = ContextVar("dalsegno_action", default=None)
@@ -85,12 +89,23 @@ def ctx() -> TaskContext:
     return TaskContext() if action is None else action.context(_group.get())
 
 
-@contextmanager
-def group(name: str) -> Iterator[None]:
+def group(name: str) -> AbstractContextManager[None]:
     """Put the task calls made inside the block under a heading; groups nest.
 
-    The group is part of an action's identity: the same call in another group is another action.
+    The group is part of an action's identity: the same call in another group is another action. Raises
+    InvalidNameError at once if `name` is not text, or has lone surrogates and so cannot be recorded.
     """
+    if not isinstance(name, str):
+        raise InvalidNameError("group", repr(name), f"it is {type(name).__name__}, not text")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InvalidNameError("group", name, "it is not valid Unicode text") from None
+    return _grouped(name)
+
+
+@contextmanager
+def _grouped(name: str) -> Iterator[None]:
     outer = _group.get()
     token = _group.set(f"{outer}/{name}" if outer else name)
     try:

@@ -29,17 +29,18 @@ class ActionLog:
         self._lock = threading.Lock()
 
     def add(self, stream: str, text: str) -> None:
-        """Take a piece of text."""
+        """Take a piece of text; nothing is kept of what the writer does not take."""
         with self._lock:
             chunk = self._open
-            if chunk is None or chunk.stream != stream or chunk.size >= CHUNK_CHARS:
-                chunk = self._open = _Chunk(stream)
-                key = records.log_key(self._run_id, self._seq, self._number)
-                self._number += 1
+            if chunk is not None and chunk.stream == stream and chunk.size < CHUNK_CHARS:
                 chunk.add(text)
-                self._writer.put_lazily(key, lambda _: self._take(chunk))
-            else:
-                chunk.add(text)
+                return
+            chunk = _Chunk(stream)
+            chunk.add(text)
+            key = records.log_key(self._run_id, self._seq, self._number)
+            self._writer.put_lazily(key, lambda _: self._take(chunk))
+            self._open = chunk
+            self._number += 1
 
     def _take(self, chunk: _Chunk) -> bytes:
         with self._lock:
@@ -58,5 +59,7 @@ class _Chunk:
         self.size = 0
 
     def add(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"a log takes text, not {type(text).__name__}")
         self.parts.append(text)
         self.size += len(text)

@@ -16,13 +16,19 @@ from typing import Any
 
 from dalsegno.bundle import recorded_module_name
 from dalsegno.codec import decode, encode
-from dalsegno.errors import DalsegnoError, RecordedError
+from dalsegno.errors import RecordedError
 from dalsegno.models import Failure
 
 __all__ = ["failure_of", "revive"]
 
 TEXT_LIMIT = 64 << 10
-"""Longer tracebacks lose their middle."""
+"""Longer messages and tracebacks lose their middle; in characters."""
+
+STATE_LIMIT = 64 << 10
+"""An exception with a larger encoded state is recorded without what makes it large; in bytes."""
+
+SLACK = 4 << 10
+"""What is left of that for names and frames when a state is put together from parts that fit."""
 
 _OWN_FOLDER = f"{Path(__file__).parent}{os.sep}"
 
@@ -37,18 +43,15 @@ _FIELDS: dict[type[BaseException], tuple[str, ...]] = {
 
 
 def failure_of(error: BaseException) -> Failure:
-    """The record of an exception: class, message, traceback with source lines and causes, and its state."""
-    kind = type(error)
-    try:
-        state = encode(_state(error), module_name=recorded_module_name).data
-    except DalsegnoError:
-        state = b""
-    try:
-        message = str(error)
-    except Exception as broken:  # a class may have a __str__ that fails
-        message = f"<{type(broken).__name__} while making the message>"
+    """The record of an exception: class, message, traceback with source lines and causes, and its state.
+
+    There is one for every exception, and it can always be stored: what cannot be had is said in its place.
+    """
     return Failure(
-        f"{recorded_module_name(kind.__module__)}:{kind.__qualname__}", message, _text(error), state
+        _text("class", lambda: _name(type(error))),
+        _text("message", lambda: str(error)),
+        _text("traceback", lambda: _traceback(error)),
+        _state(error),
     )
 
 
@@ -79,7 +82,38 @@ def revive(failure: Failure, resolve: Callable[[str, str], Any]) -> BaseExceptio
     return error
 
 
-def _state(error: BaseException) -> tuple[object, ...]:
+def _text(what: str, make: Callable[[], str]) -> str:
+    """What `make` gives, as text of limited length that UTF-8 can say."""
+    try:
+        text = str.encode(make(), "utf-8", "backslashreplace").decode()
+    except BaseException as broken:  # a class's own code, which may do anything
+        text = f"<{type(broken).__name__} while making the {what}>"
+    if len(text) > TEXT_LIMIT:
+        half = TEXT_LIMIT // 2
+        text = f"{text[:half]}\n  … {len(text) - TEXT_LIMIT} characters left out …\n{text[-half:]}"
+    return text
+
+
+def _name(kind: type[BaseException]) -> str:
+    return f"{recorded_module_name(kind.__module__)}:{kind.__qualname__}"
+
+
+def _state(error: BaseException) -> bytes:
+    """The encoded parts of the exception; without those that cannot be encoded or are too large, if there are any."""
+    try:
+        parts = _parts(error)
+        data = _encoded(parts)
+        if data is None:
+            data = _encoded(_lean(*parts))
+    except Exception:  # properties of its class that fail
+        data = None
+    return data or b""
+
+
+_Parts = tuple[tuple[object, ...], dict[str, object], dict[str, object], list[tuple[object, ...]]]
+
+
+def _parts(error: BaseException) -> _Parts:
     """All that makes the exception: arguments, attributes, fields of built-in classes, members of a group."""
     fields = {
         name: value
@@ -98,14 +132,44 @@ def _state(error: BaseException) -> tuple[object, ...]:
     return args, dict(error.__dict__), fields, members
 
 
-def _text(error: BaseException) -> str:
+def _lean(
+    args: tuple[object, ...],
+    attributes: dict[str, object],
+    fields: dict[str, object],
+    members: list[tuple[object, ...]],
+) -> _Parts:
+    """The parts that fit, each by itself; an argument that does not leaves a text in its place."""
+    room = STATE_LIMIT - SLACK
+
+    def fits(value: object) -> bool:
+        nonlocal room
+        data = _encoded(value)
+        if data is None or len(data) > room:
+            return False
+        room -= len(data)
+        return True
+
+    return (
+        tuple(value if fits(value) else f"<{type(value).__name__} that was not recorded>" for value in args),
+        {name: value for name, value in attributes.items() if fits(value)},
+        {name: value for name, value in fields.items() if fits(value)},
+        members,
+    )
+
+
+def _encoded(value: object) -> bytes | None:
+    """The bytes of a value; None if there are none, or too many."""
+    try:
+        data = encode(value, module_name=recorded_module_name).data
+    except Exception:  # not only EncodeError: the value is the user's, and so is the code that pickles it
+        return None
+    return data if len(data) <= STATE_LIMIT else None
+
+
+def _traceback(error: BaseException) -> str:
     report = traceback.TracebackException.from_exception(error)
     _drop_own_frames(report)
-    text = "".join(report.format())
-    if len(text) > TEXT_LIMIT:
-        half = TEXT_LIMIT // 2
-        text = f"{text[:half]}\n  … {len(text) - TEXT_LIMIT} characters left out …\n{text[-half:]}"
-    return text
+    return "".join(report.format())
 
 
 def _drop_own_frames(report: traceback.TracebackException) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from dalsegno._context import current
+from dalsegno._loops import is_cancellation
 from dalsegno.models import ActionRecord, RunRecord
 
 __all__ = ["Observer"]
@@ -17,7 +18,7 @@ class Observer:
     """Override what is of interest; everything here does nothing.
 
     Methods are called in the thread that runs the action, in the order of events of one action, and must not
-    block. What they raise is logged and otherwise ignored: an observer can never break a run.
+    block. What they raise, even SystemExit, is logged and otherwise ignored: an observer can never break a run.
     """
 
     def run_started(self, run: RunRecord) -> None:
@@ -43,7 +44,9 @@ def notify(observers: Sequence[Observer], event: str, *facts: object) -> None:
         for observer in observers:
             try:
                 getattr(observer, event)(*facts)
-            except Exception:
+            except BaseException as error:
+                if is_cancellation(error):
+                    raise
                 _logger.exception("an observer failed in %s", event)
     finally:
         current.reset(token)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import Literal, get_args
 
 from dalsegno.bundle import CopyStyle
@@ -47,10 +48,14 @@ class RunSettings:
                 check_name("run name" if what == "name" else what, value)
         check_labels(self.labels)
         check_texts("env_vars", self.env_vars)
+        _check_unicode("env_vars", self.env_vars)
         check_texts("custom_context", self.custom_context)
+        _check_unicode("custom_context", self.custom_context)
         for key, value in self.env_vars.items():
             if not key or "=" in key or "\0" in key + value:
                 raise InvalidNameError("environment variable", key, "it is empty or has '=' or a zero byte")
+        if not isinstance(self.root_dir, (str, Path, NoneType)):
+            raise ConfigError(f"root_dir is a folder as text or a Path, not {type(self.root_dir).__name__}")
         _check_choice("copy_style", self.copy_style, get_args(CopyStyle))
         _check_choice("durability", self.durability, (None, *get_args(Durability)))
         _check_choice("isolation", self.isolation, (None, *get_args(Isolation)))
@@ -73,6 +78,17 @@ def check_texts(what: str, texts: Mapping[str, str]) -> None:
     for key, value in texts.items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise ConfigError(f"{what} maps text to text, not {key!r} to {value!r}; write the value as text")
+
+
+def _check_unicode(what: str, texts: Mapping[str, str]) -> None:
+    for key, value in texts.items():
+        try:
+            (key + value).encode()
+        except UnicodeEncodeError:
+            raise ConfigError(
+                f"{what} maps valid Unicode text to such text, not {key!r} to {value!r}; "
+                "lone surrogates, as in a file name that is not UTF-8, cannot be recorded"
+            ) from None
 
 
 def _check_choice(what: str, value: object, choices: tuple[object, ...]) -> None:

@@ -21,6 +21,7 @@ DalsegnoError
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "DalsegnoError",
@@ -41,7 +42,11 @@ __all__ = [
 
 
 class DalsegnoError(Exception):
-    """The root of every error that dalsegno raises on purpose."""
+    """The root of every error that dalsegno raises on purpose; all can be pickled and copied."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without __init__, which wants facts where `args` has the message made of them.
+        return type(self).__new__, (type(self), *self.args), self.__dict__ or None
 
 
 class StoreError(DalsegnoError):
