@@ -26,8 +26,8 @@ from typing import Any, TextIO
 
 from dalsegno._context import Caller, current
 
-_unrecorded: ContextVar[bool] = ContextVar("dalsegno_unrecorded", default=False)
-"""Set while text is being recorded, and while handlers print what has been."""
+_recording: ContextVar[bool] = ContextVar("dalsegno_recording", default=False)
+_inside_logging: ContextVar[bool] = ContextVar("dalsegno_logging", default=False)
 
 _lock = threading.Lock()
 _live: set[object] = set()
@@ -110,15 +110,16 @@ def _action() -> Caller | None:
 
 
 def _record(action: Caller, stream: str, text: str) -> None:
-    if _unrecorded.get():
+    if _recording.get():
         return
-    token = _unrecorded.set(True)
+    token = _recording.set(True)
     try:
         # The action's engine may be closed and its store full; who prints can do nothing about it.
         with suppress(Exception):
-            action.print(stream, text)
+            if text:
+                action.print(stream, text)
     finally:
-        _unrecorded.reset(token)
+        _recording.reset(token)
 
 
 def _capturing(handle: Any) -> Any:
@@ -128,11 +129,11 @@ def _capturing(handle: Any) -> Any:
             handle(self, record)
             return
         _record(action, "log", _line(record))
-        token = _unrecorded.set(True)
+        token = _inside_logging.set(True)
         try:
             handle(self, record)
         finally:
-            _unrecorded.reset(token)
+            _inside_logging.reset(token)
 
     return callHandlers
 
@@ -159,9 +160,9 @@ class _Tee:
 
     def write(self, text: str) -> int:
         written = self.original.write(text)
-        if self.live and text and isinstance(text, str):
+        if self.live and isinstance(text, str):
             action = _action()
-            if action is not None:
+            if action is not None and not _inside_logging.get():
                 _record(action, self._name, text)
         return written
 

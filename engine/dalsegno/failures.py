@@ -27,8 +27,11 @@ TEXT_LIMIT = 64 << 10
 STATE_LIMIT = 64 << 10
 """An exception with a larger encoded state is recorded without what makes it large; in bytes."""
 
-SLACK = 4 << 10
-"""What is left of that for names and frames when a state is put together from parts that fit."""
+SLACK = 8 << 10
+"""What is left of that for names and stand-ins when a state is put together from parts that fit."""
+
+STAND_IN = 1000
+"""How much a text that is too long has left of it, in characters."""
 
 _OWN_FOLDER = f"{Path(__file__).parent}{os.sep}"
 
@@ -150,11 +153,17 @@ def _lean(
         return True
 
     return (
-        tuple(value if fits(value) else f"<{type(value).__name__} that was not recorded>" for value in args),
+        tuple(value if fits(value) else _stand_in(value) for value in args),
         {name: value for name, value in attributes.items() if fits(value)},
         {name: value for name, value in fields.items() if fits(value)},
         members,
     )
+
+
+def _stand_in(value: object) -> str:
+    if type(value) is str:  # what kept it out is its length
+        return f"{value[:STAND_IN]} … {len(value) - STAND_IN} characters were not recorded"
+    return f"<{type(value).__name__} that was not recorded>"
 
 
 def _encoded(value: object) -> bytes | None:

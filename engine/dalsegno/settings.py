@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from types import NoneType
 from typing import Literal, get_args
@@ -54,7 +55,7 @@ class RunSettings:
         for key, value in self.env_vars.items():
             if not key or "=" in key or "\0" in key + value:
                 raise InvalidNameError("environment variable", key, "it is empty or has '=' or a zero byte")
-        if not isinstance(self.root_dir, (str, Path, NoneType)):
+        if not isinstance(self.root_dir, (str, PathLike, NoneType)):
             raise ConfigError(f"root_dir is a folder as text or a Path, not {type(self.root_dir).__name__}")
         _check_choice("copy_style", self.copy_style, get_args(CopyStyle))
         _check_choice("durability", self.durability, (None, *get_args(Durability)))
@@ -86,8 +87,8 @@ def _check_unicode(what: str, texts: Mapping[str, str]) -> None:
             (key + value).encode()
         except UnicodeEncodeError:
             raise ConfigError(
-                f"{what} maps valid Unicode text to such text, not {key!r} to {value!r}; "
-                "lone surrogates, as in a file name that is not UTF-8, cannot be recorded"
+                f"{what} maps {key!r} to {value!r}, but is recorded as UTF-8, which cannot say lone surrogates; "
+                "write bytes that are no text in another way, such as hexadecimal"
             ) from None
 
 

@@ -1,7 +1,12 @@
 """Failures: recorded with class, message and traceback, and the same class when they are replayed."""
 
 import asyncio
+import copy
+import inspect
+import os
+import pickle
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +15,11 @@ import anyio
 import pytest
 
 import dalsegno
+import dalsegno.errors
+import dalsegno_storage.errors
 from dalsegno import Engine, Phase, TaskEnvironment
-from dalsegno.errors import RecordedError, RunNotDoneError, UsageError
-from dalsegno.failures import TEXT_LIMIT, failure_of, revive
+from dalsegno.errors import DalsegnoError, InputProblem, RecordedError, RunNotDoneError, UsageError
+from dalsegno.failures import STATE_LIMIT, TEXT_LIMIT, failure_of, revive
 from dalsegno.models import Failure
 
 Play = Callable[..., Any]
@@ -248,6 +255,188 @@ def test_a_long_traceback_loses_its_middle() -> None:
     assert "characters left out" in text
     assert text.startswith("ValueError: <xxx")
     assert text.endswith("xxx>\n")
+
+
+class LockedError(ValueError):
+    def __init__(self, message: str) -> None:
+        super().__init__(message, threading.Lock(), 3)
+        self.lock, self.code = self.args[1], 7
+
+
+class Unpicklable:
+    def __reduce__(self) -> str:
+        raise RuntimeError("no reduce")
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+def test_what_cannot_be_encoded_is_left_out_and_the_class_is_kept() -> None:
+    again = revive(failure_of(LockedError("busy")), resolve)
+    assert type(again) is LockedError
+    assert again.args == ("busy", "<lock that was not recorded>", 3)
+    assert again.__dict__ == {"code": 7}
+    again = revive(failure_of(OSError(2, "missing", Unpicklable())), resolve)
+    assert type(again) is FileNotFoundError
+    assert (again.errno, again.strerror, again.filename) == (2, "missing", None)
+    again = revive(failure_of(ValueError(Unpicklable())), resolve)
+    assert (type(again), again.args) == (ValueError, ("<Unpicklable that was not recorded>",))
+
+
+def test_an_exception_that_carries_much_is_recorded_without_what_is_too_much() -> None:
+    error = ValueError("x" * STATE_LIMIT * 3, "kept")
+    error.add_note("y" * STATE_LIMIT)
+    failure = failure_of(error)
+    assert len(failure.state) < STATE_LIMIT
+    again = revive(failure, resolve)
+    assert type(again) is ValueError
+    assert again.args[0].startswith("xxx")
+    assert again.args[0].endswith(f" … {STATE_LIMIT * 3 - 1000} characters were not recorded")
+    assert again.args[1:] == ("kept",)
+    assert not hasattr(again, "__notes__")
+
+
+def test_a_state_whose_many_parts_are_too_much_is_dropped() -> None:
+    failure = failure_of(ValueError(*["x" * 20] * 10_000))
+    assert failure.state == b""
+    assert len(failure.message) < TEXT_LIMIT + 100
+    assert isinstance(revive(failure, resolve), RecordedError)
+
+
+def test_a_long_message_loses_its_middle() -> None:
+    message = failure_of(ValueError("<" + "x" * TEXT_LIMIT * 2 + ">")).message
+    assert len(message) < TEXT_LIMIT + 100
+    assert message.startswith("<xxx")
+    assert message.endswith("xxx>")
+
+
+SURROGATE = "file " + os.fsdecode(b"\xff")
+
+
+@env.task
+async def fails_with_surrogates() -> None:
+    raise ValueError(SURROGATE)
+
+
+@env.task
+async def catches_surrogates() -> str:
+    try:
+        await fails_with_surrogates()
+    except ValueError as error:
+        return type(error).__qualname__
+    return "nothing"
+
+
+def test_a_message_with_lone_surrogates_is_recorded_with_escapes(play: Play) -> None:
+    async def story(engine: Engine) -> None:
+        run = await engine.run(catches_surrogates)
+        assert await run.result.aio() == "ValueError"
+        failure = run.actions()[1].failure
+        assert failure is not None
+        assert failure.message == r"file \udcff"
+        assert failure.text.endswith("ValueError: file \\udcff\n")
+        again = revive(failure, resolve)
+        assert (type(again), again.args) == (ValueError, (SURROGATE,))
+
+    play(story)
+
+
+class HostileError(Exception):
+    """All that can be asked of it fails, and in ways that no `except Exception` sees."""
+
+    def __str__(self) -> str:
+        raise SystemExit
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "args":
+            raise RuntimeError
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize(
+    ("module", "qualname", "kind"),
+    [
+        ("m", "Bad\ud800", r"m:Bad\ud800"),
+        (3, "Bad", "3:Bad"),
+        ([], "Bad", "<TypeError while making the class>"),
+    ],
+)
+def test_hostile_classes_are_recorded_as_far_as_can_be(module: Any, qualname: str, kind: str) -> None:
+    hostile = type("Bad", (HostileError,), {"__module__": module, "__qualname__": qualname})
+    failure = failure_of(hostile("x"))
+    assert failure.kind == kind
+    assert failure.message == "<SystemExit while making the message>"
+    assert failure.state == b""
+    "".join(failure[:3]).encode()
+
+
+FACTS: dict[str, Any] = {
+    "action": "a0",
+    "code": 3,
+    "digest": b"\1" * 32,
+    "domain": "d",
+    "found": 2,
+    "known": 1,
+    "kind": "inputs",
+    "length": 600,
+    "limit": 511,
+    "message": "m",
+    "module": "m",
+    "name": "n",
+    "names": ("a", "b"),
+    "path": "/store",
+    "phase": "running",
+    "pid": 12,
+    "problems": (InputProblem("x", "y", "an integer", "'z'"),),
+    "project": "p",
+    "reason": "r",
+    "run": "r1",
+    "task": "t",
+    "waited": 1.5,
+    "what": "w",
+}
+"""An argument for every parameter of our error classes that must be given."""
+
+ERRORS: list[type[DalsegnoError]] = sorted(
+    {
+        found
+        for module in (dalsegno.errors, dalsegno_storage.errors)
+        for found in vars(module).values()
+        if isinstance(found, type) and issubclass(found, DalsegnoError)
+    },
+    key=lambda kind: kind.__qualname__,
+)
+
+
+def made(kind: type[DalsegnoError]) -> DalsegnoError:
+    if "__init__" not in {
+        name for base in kind.__mro__ if base.__module__ != "builtins" for name in vars(base)
+    }:
+        return kind("the message", 3)
+    args, named = [], {}
+    for name, parameter in inspect.signature(kind).parameters.items():
+        if parameter.default is not parameter.empty:
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            named[name] = FACTS[name]
+        else:
+            args.append(FACTS[name])
+    return kind(*args, **named)
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__qualname__)
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_our_errors_can_be_pickled(kind: type[DalsegnoError], protocol: int) -> None:
+    error = made(kind)
+    error.add_note("seen")
+    for again in (pickle.loads(pickle.dumps(error, protocol)), copy.copy(error), copy.deepcopy(error)):
+        assert type(again) is kind
+        assert (str(again), again.args, again.__dict__) == (str(error), error.args, error.__dict__)
+
+
+def test_there_are_errors_with_facts_of_their_own() -> None:
+    assert len(ERRORS) > 35
+    assert sum(bool(vars(made(kind))) for kind in ERRORS) > 15
 
 
 go_on: list[anyio.Event] = []

@@ -37,6 +37,15 @@ def test_everything_may_be_left_out() -> None:
         ({"env_vars": {"": "1"}}, InvalidNameError, "environment variable ''"),
         ({"env_vars": {"A": "1\0"}}, InvalidNameError, "a zero byte"),
         ({"custom_context": {1: "a"}}, ConfigError, "custom_context maps text to text"),
+        ({"custom_context": {"a": "\ud800"}}, ConfigError, r"custom_context maps 'a' to '\ud800'"),
+        ({"custom_context": {"\ud800": "a"}}, ConfigError, "cannot say lone surrogates"),
+        ({"env_vars": {"A": "\udcff"}}, ConfigError, r"env_vars maps 'A' to '\udcff'"),
+        ({"env_vars": {"\udcff": "A"}}, ConfigError, "cannot say lone surrogates"),
+        ({"env_vars": None}, ConfigError, "env_vars is a mapping from text to text, not NoneType"),
+        ({"labels": {"a": "\ud800"}}, InvalidNameError, "it is not valid Unicode text"),
+        ({"labels": {"\ud800": "a"}}, InvalidNameError, "it is not valid Unicode text"),
+        ({"name": "\ud800"}, InvalidNameError, r"run name '\ud800' cannot be used"),
+        ({"root_dir": 5}, ConfigError, "root_dir is a folder as text or a Path, not int"),
         ({"copy_style": "some"}, ConfigError, "copy_style is one of 'loaded_modules', 'all', 'none'"),
         ({"durability": "half"}, ConfigError, "durability is one of None, 'full', 'relaxed', not 'half'"),
         ({"isolation": "thread"}, ConfigError, "isolation is one of None, 'private', 'process'"),
@@ -63,6 +72,19 @@ def test_what_is_right_is_kept() -> None:
     )
     assert settings.env_vars == {"A": "", "lower": "x=y"}
     assert settings.labels == {"team": "a b", "empty": ""}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (3, "group '3' cannot be used: it is int, not text"),
+        (None, "group 'None' cannot be used: it is NoneType, not text"),
+        ("\ud800", r"group '\\ud800' cannot be used: it is not valid Unicode text"),
+    ],
+)
+def test_a_group_has_a_name_that_can_be_recorded(name: Any, message: str) -> None:
+    with pytest.raises(InvalidNameError, match=message):
+        dalsegno.group(name)
 
 
 def test_with_runcontext_has_every_setting() -> None:
