@@ -1,18 +1,19 @@
 """One adapter that gives an async function a blocking form: `f(...)` blocks, `await f.aio(...)` does not.
 
-The blocking form runs the function in the event loop of the default engine's own thread.
+Functions run in the event loop of the default engine's own thread, methods in that of the engine they belong to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
+from dalsegno._loops import Home
 from dalsegno.errors import UsageError
 
 P = ParamSpec("P")
 R = TypeVar("R")
-S = TypeVar("S")
+S = TypeVar("S", bound="Owner")
 
 
 def block(function: Callable[[], Awaitable[R]]) -> R:
@@ -27,14 +28,28 @@ def block(function: Callable[[], Awaitable[R]]) -> R:
     return result
 
 
-class Blocking(Generic[P, R]):
-    """An async function with a blocking form."""
+class Owner(Protocol):
+    """Something that lives in an engine."""
 
-    def __init__(self, function: Callable[P, Awaitable[R]]) -> None:
+    @property
+    def home(self) -> Home:
+        """The engine's event loop."""
+
+
+class Blocking(Generic[P, R]):
+    """An async method with a blocking form, which runs in the event loop of the engine that the object belongs to."""
+
+    def __init__(self, function: Callable[P, Awaitable[R]], owner: Owner) -> None:
         self._function = function
+        self._owner = owner
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        return block(lambda: self._function(*args, **kwargs))
+        home = self._owner.home
+        if home.is_here():
+            raise UsageError(
+                "the blocking form would stop the event loop that the run needs; write `await ….aio(...)` here"
+            )
+        return home.run(lambda: self._function(*args, **kwargs))
 
     async def aio(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """The awaitable form."""
@@ -58,4 +73,4 @@ class blocking_method(Generic[S, P, R]):
         if instance is None:
             return self
         bound: Any = self._function.__get__(instance, owner)
-        return Blocking(bound)
+        return Blocking(bound, instance)

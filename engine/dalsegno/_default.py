@@ -6,6 +6,7 @@ It is closed, after the runs that are still live have ended, when the interprete
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
 from collections.abc import Awaitable, Callable
@@ -13,12 +14,16 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from dalsegno._context import current
 from dalsegno._loops import wait_future
 from dalsegno.config import Config, find_config, read_config
 from dalsegno.engine import Engine
+from dalsegno.errors import UsageError
 from dalsegno.settings import Durability
 
 T = TypeVar("T")
+
+_logger = logging.getLogger("dalsegno")
 
 _lock = threading.RLock()
 _stack: ExitStack | None = None
@@ -38,8 +43,11 @@ def init(
 ) -> None:
     """Choose the store, project and domain of the default engine; without this the configuration decides.
 
-    An engine that is open already is closed first, which waits for its live runs.
+    An engine that is open already is closed first, which waits for its live runs; inside a task that is a UsageError.
+    Code that is loaded for a rerun may call this at its top level: the engine that loads it stays as it is.
     """
+    if not _may_change():
+        return
     close()
     global _config
     config = find_config(store=store)
@@ -50,6 +58,8 @@ def init(
 
 def init_from_config(path: str | Path | None = None) -> None:
     """The same from a TOML file with a `[tool.dalsegno]` table; without a path, from where the code runs."""
+    if not _may_change():
+        return
     close()
     global _config
     config = find_config() if path is None else read_config(path)
@@ -62,9 +72,26 @@ def close() -> None:
     """Wait for the live runs of the default engine and close it; the next use opens it again."""
     global _stack, _portal, _engine
     with _lock:
-        stack, _stack, _portal, _engine = _stack, None, None, None
-    if stack is not None:
-        stack.close()
+        stack, _stack = _stack, None
+    if stack is None:
+        return
+    try:
+        stack.close()  # a task that starts a run meanwhile still finds this engine
+    finally:
+        with _lock:
+            _portal = _engine = None
+
+
+def _may_change() -> bool:
+    """Whether the default engine may be exchanged from where the caller is."""
+    if _engine is not None and _engine.is_here():
+        _logger.warning("init() is ignored in code that the engine is loading or running")
+        return False
+    if current.get() is not None:
+        raise UsageError(
+            "init() was called inside a task, which the engine would wait for; call it before the run"
+        )
+    return True
 
 
 def portal() -> Any:
@@ -119,5 +146,6 @@ def _forget() -> None:
     _stack = _portal = _engine = None
 
 
-atexit.register(close)
+# Before the interpreter shuts the thread pools down that live runs may be using; `atexit` would come after that.
+getattr(threading, "_register_atexit", atexit.register)(close)
 os.register_at_fork(after_in_child=_forget)

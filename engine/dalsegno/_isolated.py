@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import anyio
 from anyio.abc import Process
 
-from dalsegno.bundle import Bundle, recorded_module_name, write_files
-from dalsegno.codec import decode, default_resolve, encode, encode_map
+from dalsegno.bundle import Bundle, write_files
+from dalsegno.codec import decode, default_resolve, encode
 from dalsegno.errors import UsageError
 from dalsegno.failures import failure_of, revive
 from dalsegno.models import Failure
@@ -38,12 +38,12 @@ async def spawn(
     settings: RunSettings,
     run_name: str,
     action_name: str,
-    changed: Mapping[str, Any],
+    changed: bytes,
     source: Source | Mapping[str, Source],
 ) -> tuple[Process, tuple[str, str, str]]:
     """Start a rerun in a new process; gives the process and the project, domain and name of the run it recorded.
 
-    `own` are the settings of the engine, `settings` those of the rerun. Raises what the rerun raised before it was
+    `own` are the settings of the engine, `settings` those of the rerun, `changed` the encoded inputs. Raises what the rerun raised before it was
     recorded.
     """
     if place.partition(":")[0] == "memory":
@@ -57,7 +57,7 @@ async def spawn(
         ),
         "run": run_name,
         "action": action_name,
-        "changed": encode_map(changed.items(), module_name=recorded_module_name).data,
+        "changed": changed,
         "source": source if isinstance(source, str) else dict(source),
     }
     paths = [str(Path(sys.modules[name].__path__[0]).parent) for name in ("dalsegno", "dalsegno_storage")]
@@ -96,15 +96,22 @@ async def _serve(request: dict[str, Any], answers: BinaryIO, folder: str) -> Non
     from dalsegno.engine import Engine, RunContext
 
     async with Engine(request["place"], project=request["project"], domain=request["domain"]) as engine:
+
+        def read_blob(digest: bytes) -> bytes:
+            return engine.ledger.get("blob", digest)
+
         try:
             settings = RunSettings(**request["settings"])
             source = engine.ledger.action(find_source(engine, settings, request["run"]), request["action"])
             bundle = engine.ledger.template(source.template).bundle_digest
             content = Bundle.decode(engine.ledger.get("bundle", bundle))
-            write_files(content, lambda blob: engine.ledger.get("blob", blob), folder)
+            write_files(content, read_blob, folder)
             sys.path.insert(0, folder)
             run = await RunContext(engine, settings).rerun_with(
-                request["run"], request["action"], decode(request["changed"]), source=request["source"]
+                request["run"],
+                request["action"],
+                decode(request["changed"], read_blob=read_blob),
+                source=request["source"],
             )
         except Exception as error:  # told to the parent, which raises it
             failure = failure_of(error)

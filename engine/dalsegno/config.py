@@ -43,7 +43,7 @@ def find_config(
             settings = _settings(file)
             break
     place = str(store) if store is not None else environ.get(VARIABLE) or settings.get("store")
-    settings["store"] = place or str(_default_place(start))
+    settings["store"] = _absolute(place) if place else str(_default_place(start))
     return Config(**settings)
 
 
@@ -82,6 +82,11 @@ def _settings(file: Path) -> dict[str, str]:
     if place and "://" not in place and not place.endswith(":"):
         settings["store"] = str(file.absolute().parent / place)
     return settings
+
+
+def _absolute(place: str) -> str:
+    """A path that stays right when the program changes its folder; URLs are left as they are."""
+    return place if ":" in place else str(Path(place).expanduser().absolute())
 
 
 def _default_place(start: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -9,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 import anyio
-from anyio.abc import TaskStatus
+from anyio.abc import Process, TaskStatus
 
 from dalsegno import _rerun
 from dalsegno._capture import captured
@@ -19,11 +20,13 @@ from dalsegno._context import current
 from dalsegno._ledger import Ledger
 from dalsegno._listing import Query
 from dalsegno._loops import Home, is_being_cancelled, is_cancellation
+from dalsegno._module_names import recorded_module_name
 from dalsegno._runner import LiveAction, LiveRun, Outcome
 from dalsegno._start import Start, first
+from dalsegno.codec import encode_map
 from dalsegno.config import find_config
 from dalsegno.errors import EngineClosedError, UsageError
-from dalsegno.models import Phase, RunRecord
+from dalsegno.models import Failure, Phase, RunRecord
 from dalsegno.observers import Observer, notify
 from dalsegno.run import Run
 from dalsegno.settings import Durability, RunSettings
@@ -65,12 +68,13 @@ class Engine:
             project=project or config.project, domain=domain or config.domain, durability=durability
         )
         self._given = None if store is None or isinstance(store, (str, Path)) else store
-        self._place = config.store
+        self._place = config.store if self._given is None else str(getattr(store, "path", "memory:"))
         self._observers = tuple(observers)
         self._store: Store | None = None
         self._ledger: Ledger | None = None
         self._codebase: Codebase | None = None
         self._live: dict[int, LiveRun] = {}
+        self._processes: dict[int, Process] = {}
 
     async def __aenter__(self) -> Self:
         if self._ledger is not None:
@@ -141,11 +145,32 @@ class Engine:
             )
         from dalsegno._isolated import spawn  # subprocesses are rare and take long to import
 
+        inputs = encode_map(changed.items(), module_name=recorded_module_name)
+        await self.ledger.store(self.ledger.blobs(inputs.blobs))
         process, (project, domain, name) = await spawn(
-            self._place, self._settings, settings, run_name, action_name, changed, source
+            self._place, self._settings, settings, run_name, action_name, inputs.data, source
         )
-        self._tasks.start_soon(process.wait)
-        return self.get_run(name, project=project, domain=domain)
+        run = self.get_run(name, project=project, domain=domain)
+        self._processes[run.record.id] = process
+        self._tasks.start_soon(self._supervise, process, run)
+        return run
+
+    async def _supervise(self, process: Process, run: Run[Any]) -> None:
+        """Wait for the process of a run; what it left open when it was killed ends as aborted."""
+        try:
+            status = await process.wait()
+        finally:
+            del self._processes[run.record.id]
+        if not run.done():
+            reason = f"its process ended with status {status}"
+            ended: dict[str, Any] = {
+                "phase": Phase.ABORTED,
+                "ended_at": time.time_ns(),
+                "failure": Failure("dalsegno.errors:RunAbortedError", reason, ""),
+            }
+            root, *rest = self.ledger.actions(run.record.id)
+            left = [action._replace(**ended) for action in rest if not action.phase.is_terminal]
+            await self.ledger.end(run.record, root._replace(**ended), [], left)
 
     async def _drive(
         self, start: Start, ledger: Ledger, nested: bool, *, task_status: TaskStatus[Run[Any]]
@@ -271,6 +296,11 @@ class Engine:
         """What holds for runs that say nothing else."""
         return self._settings
 
+    @property
+    def home(self) -> Home:
+        """The event loop that opened the engine."""
+        return self._home
+
     def is_here(self) -> bool:
         """Whether the caller runs in the event loop that opened the engine."""
         return self._home.is_here()
@@ -286,6 +316,9 @@ class Engine:
 
     def stop(self, run_id: int, reason: str) -> bool:
         """Cancel a run that this engine executes; says whether it does."""
+        if run_id in self._processes:
+            self._processes[run_id].terminate()
+            return True
         live = self._live.get(run_id)
         if live is None:
             return False

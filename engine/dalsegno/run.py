@@ -13,7 +13,7 @@ import anyio
 from dalsegno._blocking import blocking_method
 from dalsegno._code import RunCode
 from dalsegno._ledger import Ledger, LogLine
-from dalsegno._loops import wait_future
+from dalsegno._loops import Home, wait_future
 from dalsegno.codec import decode, view
 from dalsegno.errors import RunAbortedError, RunNotDoneError
 from dalsegno.failures import revive
@@ -35,6 +35,9 @@ class _Records(Protocol):
 
     @property
     def url(self) -> str: ...
+
+    @property
+    def home(self) -> Home: ...
 
     def code(self, bundle: bytes) -> RunCode: ...
 
@@ -128,6 +131,11 @@ class Run(_Recorded, Generic[T]):
     def __init__(self, records: _Records, record: RunRecord) -> None:
         self._records = records
         self._record = record
+
+    @property
+    def home(self) -> Home:
+        """The event loop of the engine that gave it out."""
+        return self._records.home
 
     def _fresh(self) -> RunRecord:
         if not self._record.phase.is_terminal:

@@ -85,15 +85,15 @@ def rerun(
     """
     given = given_inputs(ctx, inputs, inputs_file)
 
-    from dalsegno._rerun import again
     from dalsegno.cli._execute import execute
+    from dalsegno.engine import RunContext
     from dalsegno.settings import RunSettings
 
     settings = RunSettings(name=name, labels=label, env_vars=env, durability=durability, isolation=isolation)
 
     async def begin(engine: Engine) -> Run[Any]:
-        return await engine.start(
-            again(engine, settings, run_name, action_name, given.values, source=given.sources)
+        return await RunContext(engine, settings).rerun_with(
+            run_name, action_name, given.values, source=given.sources
         )
 
     return execute(ctx, begin, follow=follow, as_json=as_json)
