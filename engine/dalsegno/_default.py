@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -120,6 +121,7 @@ def _open() -> Engine:
         if _engine is None:
             from anyio.from_thread import start_blocking_portal
 
+            _close_at_exit()
             config = _config or find_config()
             stack = ExitStack()
             try:
@@ -135,6 +137,17 @@ def _open() -> Engine:
         return _engine
 
 
+@cache
+def _close_at_exit() -> None:
+    """Close when the interpreter exits, before it shuts down the thread pools that live runs may be using.
+
+    `atexit` would come after that. What was registered last is called first, and the pools register when imported.
+    """
+    import concurrent.futures.thread  # noqa: F401 - registers before us
+
+    getattr(threading, "_register_atexit", atexit.register)(close)
+
+
 def _forget() -> None:
     """In a forked child the engine's threads are gone, so it is put aside, neither used nor closed."""
     global _stack, _portal, _engine, _lock
@@ -146,6 +159,4 @@ def _forget() -> None:
     _stack = _portal = _engine = None
 
 
-# Before the interpreter shuts the thread pools down that live runs may be using; `atexit` would come after that.
-getattr(threading, "_register_atexit", atexit.register)(close)
 os.register_at_fork(after_in_child=_forget)

@@ -59,7 +59,7 @@ def execute(
     if ended is None:
         note(tally.sentence() or "interrupted before the run began")
         return INTERRUPTED
-    note(tally.sentence())
+    note(tally.sentence() or f"run {ended.run.name} {ended.run.phase}")
     if as_json:
         print_json(_document(ended))
     elif ended.run.phase.is_success:
