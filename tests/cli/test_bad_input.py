@@ -1,5 +1,6 @@
 """Bad input is one clear error on stderr, exit 2, and nothing is written."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -180,6 +181,21 @@ def test_a_newer_format_is_refused(command: Command, recorded: Path, tmp_path: P
     done = command("get", "run", "--store", copy)
     assert done.code == 2
     assert "has format 99" in done.err
+
+
+def test_a_store_without_permission_is_refused(command: Command, recorded: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(recorded, copy)
+    if os.geteuid() == 0:  # root may read everything, so the store belongs to somebody else
+        for path in (copy, *copy.iterdir()):
+            os.chown(path, 65534, 65534)
+    else:
+        copy.chmod(0)
+    done = command("get", "run", "--store", copy)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"Error: no permission for the store {copy}")
+    if os.geteuid() != 0:
+        copy.chmod(0o700)
 
 
 def test_a_damaged_store_is_exit_3(command: Command, recorded: Path, tmp_path: Path) -> None:
