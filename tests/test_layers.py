@@ -60,6 +60,7 @@ UPWARDS = {
         "dalsegno._blocking",
         "dalsegno._default",
     ): "blocking forms run in the default engine, made at first use",
+    ("dalsegno._module_names", "dalsegno.bundle"): "how `__main__` came to be is the bundle's knowledge",
     ("dalsegno.run", "dalsegno._default"): "`Run.get` and `Run.listall` are sugar over the default engine",
     ("dalsegno._isolated", "dalsegno._rerun"): "the other process makes the rerun itself",
     ("dalsegno._isolated", "dalsegno.engine"): "the other process has an engine of its own",

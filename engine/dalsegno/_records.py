@@ -9,14 +9,16 @@ the run's id, which grows with time, so that a reverse scan gives the newest fir
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 
 from dalsegno._identity import ROOT_NAME, action_name
-from dalsegno.bundle import Manifest
 from dalsegno.errors import DecodeError
 from dalsegno.models import ActionRecord, Failure, Phase, Ref, Relation, RunRecord, TaskTemplate
+
+if TYPE_CHECKING:
+    from dalsegno.bundle import Manifest
 
 LAYOUT = 1
 
@@ -270,6 +272,8 @@ def pack_manifest(manifest: Manifest) -> bytes:
 
 
 def unpack_manifest(data: bytes) -> Manifest:
+    from dalsegno.bundle import Manifest
+
     return Manifest.from_record(_unpack(data, "manifest")[0])
 
 

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dalsegno._code import RunCode
 from dalsegno._ledger import Ledger
 from dalsegno._module_names import recorded_module_name
 from dalsegno._start import Place, Start, prepare
@@ -26,6 +25,7 @@ from dalsegno.settings import RunSettings
 from dalsegno.task import Task
 
 if TYPE_CHECKING:
+    from dalsegno._code import RunCode
     from dalsegno.interface import Source
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from dalsegno._code import RunCode
-from dalsegno._codebase import Codebase
 from dalsegno._identity import ROOT_KEY, ROOT_NAME
 from dalsegno._ledger import Ledger, Put
 from dalsegno._values import Encoded, encode_named
@@ -17,6 +15,10 @@ from dalsegno.models import ActionRecord, Phase, Relation, RunRecord
 from dalsegno.names import made_up
 from dalsegno.settings import RunSettings
 from dalsegno.task import Task
+
+if TYPE_CHECKING:
+    from dalsegno._code import RunCode
+    from dalsegno._codebase import Codebase
 
 
 class Place(Protocol):

@@ -14,8 +14,6 @@ from anyio.abc import Process, TaskStatus
 
 from dalsegno import _rerun
 from dalsegno._capture import captured
-from dalsegno._code import RunCode
-from dalsegno._codebase import Codebase
 from dalsegno._context import current
 from dalsegno._ledger import Ledger
 from dalsegno._listing import Query
@@ -34,6 +32,8 @@ from dalsegno.task import Task
 from dalsegno_storage import Store, open_store
 
 if TYPE_CHECKING:
+    from dalsegno._code import RunCode
+    from dalsegno._codebase import Codebase
     from dalsegno.interface import Source
 
 __all__ = ["Engine", "RunContext"]
@@ -82,6 +82,8 @@ class Engine:
         self._store = self._given or open_store(self._place)
         self._ledger = Ledger(self._store)
         folder = getattr(self._store, "path", None)
+        from dalsegno._codebase import Codebase  # code is captured and loaded by an open engine only
+
         self._codebase = Codebase(self._ledger, Path(folder) if folder is not None else None)
         self._home = Home()
         self._threads = anyio.CapacityLimiter(THREADS)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dalsegno.bundle import recorded_module_name
+from dalsegno._module_names import recorded_module_name
 from dalsegno.codec import decode, encode
 from dalsegno.errors import RecordedError
 from dalsegno.models import Failure

@@ -6,18 +6,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 import anyio
 
 from dalsegno._blocking import blocking_method
-from dalsegno._code import RunCode
 from dalsegno._ledger import Ledger, LogLine
 from dalsegno._loops import Home, wait_future
 from dalsegno.codec import decode, view
 from dalsegno.errors import RunAbortedError, RunNotDoneError
 from dalsegno.failures import revive
 from dalsegno.models import ActionRecord, Failure, Phase, Relation, RunRecord, TaskTemplate, Values
+
+if TYPE_CHECKING:
+    from dalsegno._code import RunCode
 
 __all__ = ["Action", "Run"]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from types import NoneType
 from typing import Literal, get_args
 
-from dalsegno.bundle import CopyStyle
 from dalsegno.errors import ConfigError, InvalidNameError
 from dalsegno.names import check_name, check_text
 
-__all__ = ["Durability", "Isolation", "RunSettings"]
+__all__ = ["CopyStyle", "Durability", "Isolation", "RunSettings"]
 
+CopyStyle = Literal["loaded_modules", "all", "none"]
 Durability = Literal["full", "relaxed"]
 Isolation = Literal["private", "process"]
 

@@ -31,7 +31,6 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Literal
 
-from dalsegno import _module_names
 from dalsegno.bundle._files import Identity, SourceText, is_current, listing, source_text
 from dalsegno.bundle._roots import is_user_folder, root_of
 from dalsegno.errors import BundleCaptureError
@@ -316,6 +315,3 @@ def _process_start() -> int:
 
 
 _PROCESS_START = _process_start()
-
-
-_module_names.main[:] = [main_name]
