@@ -44,7 +44,8 @@ class Codebase:
         """The code that a task of this process needs, as it is now."""
         importable = importable_name(task.function) is not None
         taken = capture(
-            [task.module] if importable else pickle_function(task).modules,
+            [task.module] if importable else [],
+            needed=() if importable else pickle_function(task).modules,
             root_dir=settings.root_dir,
             include=list(_included(task.environment, set())),
             copy_style=settings.copy_style,

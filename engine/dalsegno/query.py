@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from dalsegno._ledger import Ledger, LogLine
 from dalsegno._values import values_digest
@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 ROOT = "a0"
+UNNAMED = "?"
 
 
 class RelationView(TypedDict):
@@ -130,7 +131,10 @@ class IoView(TypedDict):
 
 
 class LogView(TypedDict):
-    """A piece of what an action printed or logged; `stream` is "stdout", "stderr" or "log"."""
+    """A piece of what an action printed or logged; `stream` is "stdout", "stderr" or "log".
+
+    `action` is "?" as long as the action itself is not in the store.
+    """
 
     run: str
     action: str
@@ -140,13 +144,9 @@ class LogView(TypedDict):
 
 
 class FileView(TypedDict):
-    """A recorded source file; `size` is in bytes, `digest` that of its content.
-
-    `kind` is "file", or "pickle" for a function without a file, as in a notebook.
-    """
+    """A recorded file; `size` is in bytes, `digest` that of its content."""
 
     path: str
-    kind: Literal["file", "pickle"]
     size: int
     digest: str
 
@@ -213,11 +213,14 @@ def named_views(ledger: Ledger, values: Values | None) -> dict[str, Any]:
 
 
 def log_views(run: RunRecord, lines: Iterable[LogLine], names: Mapping[int, str]) -> list[LogView]:
-    """Pieces of log, in the order in which they were written; `names` are the actions' names by number."""
+    """Pieces of log, in the order in which they were written; `names` are the actions' names by number.
+
+    A piece may be stored a moment before the record of its action, which has no name then and is called "?".
+    """
     return [
         {
             "run": run.name,
-            "action": names[line.seq],
+            "action": names.get(line.seq, UNNAMED),
             "stream": line.stream,
             "at": iso(line.at),
             "text": line.text.encode("utf-8", "replace").decode(),
@@ -234,16 +237,8 @@ def recorded_bundle(ledger: Ledger, run: RunRecord) -> Bundle:
 
 
 def file_views(bundle: Bundle) -> list[FileView]:
-    """The recorded files in alphabetical order, functions without a file behind them."""
-    files: list[FileView] = [
-        {"path": file.path, "kind": "file", "size": file.size, "digest": file.blob.hex()}
-        for file in bundle.files
-    ]
-    pickles: list[FileView] = [
-        {"path": pickle.name, "kind": "pickle", "size": pickle.size, "digest": pickle.blob.hex()}
-        for pickle in bundle.pickles
-    ]
-    return files + pickles
+    """The recorded files in alphabetical order."""
+    return [{"path": file.path, "size": file.size, "digest": file.blob.hex()} for file in bundle.files]
 
 
 def error_view(failure: Failure) -> ErrorView:

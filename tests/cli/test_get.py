@@ -1,12 +1,17 @@
 """`get run`, `get action`, `get io`, `get logs` and `get code` on recorded runs."""
 
 import re
+import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dalsegno._ledger import Ledger
+from dalsegno._records import log_key, pack_log
+from dalsegno_storage import open_store
 from dalsegno_storage.lmdb import LmdbStore
 
 Command = Callable[..., Any]
@@ -121,6 +126,10 @@ def test_failed_action_as_json(look: Command) -> None:
     assert 'raise ValueError(f"{number} is unlucky")' in failed["error"]["traceback"]
 
 
+def test_help_says_action(look: Command) -> None:
+    assert "RUN [ACTION]" in look("get", "action", "--help").out
+
+
 def test_tree_shows_phases_groups_and_errors(look: Command) -> None:
     lines = [re.sub(r"-\w{8}|  [\d.]+ m?s", "", line) for line in look("get", "action", "bad").lines()]
     assert lines == [
@@ -193,10 +202,22 @@ def test_logs_that_are_followed_are_json_lines(look: Command) -> None:
     assert done.lines()[0].startswith('{"run": "good", "action": "prepare-')
 
 
+def test_a_log_without_its_action_is_shown(recorded: Path, tmp_path: Path, command: Command) -> None:
+    store = tmp_path / "copy"
+    shutil.copytree(recorded, store)
+    with closing(open_store(str(store))) as opened, opened.write() as transaction:
+        run_id = Ledger(opened).find_run("default", "development", "good").id
+        transaction.put(log_key(run_id, 99, 0), pack_log("stdout", 2**62, "early\n"))
+    lines = command("--store", store, "get", "logs", "good").lines()
+    assert (len(lines), lines[-1]) == (4, "[?] early")
+    piece = command("--store", store, "get", "logs", "good", "--json").json[-1]
+    assert (piece["action"], piece["text"]) == ("?", "early\n")
+
+
 def test_code_is_listed_and_written(look: Command, tmp_path: Path) -> None:
     (file,) = look("get", "code", "good", "--json").json
-    assert list(file) == ["path", "kind", "size", "digest"]
-    assert (file["path"], file["kind"]) == ("flow.py", "file")
+    assert list(file) == ["path", "size", "digest"]
+    assert file["path"] == "flow.py"
     written = look("get", "code", "good", "-o", tmp_path / "out")
     assert (written.code, written.out) == (0, "")
     assert written.err == f"1 file written to {tmp_path / 'out'}\n"

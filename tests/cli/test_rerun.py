@@ -91,6 +91,16 @@ def test_failed_run_succeeds_with_another_input(again: Command) -> None:
     assert again("rerun", "bad", "--numbers", "[1]", "--follow").code == 0
 
 
-@pytest.mark.parametrize("isolation", ["private"])
+def test_a_process_of_its_own_is_told_of_as_any_run(again: Command) -> None:
+    done = again("rerun", "good", "--isolation", "process", "--name", "apart", "--mode", "SLOW")
+    assert done.code == 0
+    started, ended = done.err.splitlines()
+    assert started == "run apart started"
+    assert ended.startswith("run apart succeeded in ")
+    assert ended.endswith(", 4 actions")
+    assert again("get", "run", "apart", "--json").json["relation"]["changed_inputs"] == ["mode"]
+
+
+@pytest.mark.parametrize("isolation", ["private", "process"])
 def test_isolation(again: Command, isolation: str) -> None:
     assert again("rerun", "good", "--isolation", isolation, "--json").json["outputs"][0] == 9.0

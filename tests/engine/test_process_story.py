@@ -360,6 +360,44 @@ def test_functions_without_a_file_are_run_again(script: Script, tmp_path: Path) 
     assert told == [7, 31, 12]
 
 
+TYPED = """
+    import dalsegno
+    env = dalsegno.TaskEnvironment("typed")
+
+    @env.task
+    def main(x: int) -> int:
+        import lazy_help
+        return x + lazy_help.MORE
+
+    print(dalsegno.with_runcontext(name="lazy").run(main, 1).result())
+"""
+INSIDE = """
+    import dalsegno
+    env = dalsegno.TaskEnvironment("typed")
+
+    def made():
+        @env.task
+        def main(x: int) -> int:
+            import lazy_help
+            return x + lazy_help.MORE
+        return main
+
+    if __name__ == "__main__":
+        print(dalsegno.with_runcontext(name="lazy").run(made(), 1).result())
+"""
+
+
+@pytest.mark.parametrize("code", [TYPED, INSIDE], ids=["typed", "inside"])
+def test_a_function_without_a_name_keeps_what_it_imports(
+    script: Script, write_files: Write, tmp_path: Path, code: str
+) -> None:
+    folder = write_files("project", {"lazy_help.py": "MORE = 5\n", "own.py": code})
+    assert script(code if code is TYPED else folder / "own.py", cwd=folder) == 6
+    shutil.rmtree(folder)
+    again = "import dalsegno\nprint(dalsegno.rerun('lazy', x=10).result())"
+    assert script(again, cwd=tmp_path) == 15
+
+
 def test_a_rerun_in_a_process_of_its_own(recorded: Path, script: Script, tmp_path: Path) -> None:
     shutil.rmtree(recorded)
     told = script(

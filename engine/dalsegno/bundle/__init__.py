@@ -3,16 +3,15 @@
 from dalsegno.bundle._files import identities
 from dalsegno.bundle._modules import is_user_module
 from dalsegno.bundle.capture import Capture, CopyStyle, capture
-from dalsegno.bundle.disk import materialise, write_files
+from dalsegno.bundle.disk import write_files
 from dalsegno.bundle.environment import Manifest, differences, installed, manifest
 from dalsegno.bundle.loader import How, LoadedBundle, load, recorded_module_name, unload
-from dalsegno.bundle.model import Bundle, BundleFile, BundlePickle, ReadBlob
+from dalsegno.bundle.model import Bundle, BundleFile, ReadBlob
 from dalsegno.bundle.pickles import importable_name, pickle_function, unpickle_function
 
 __all__ = [
     "Bundle",
     "BundleFile",
-    "BundlePickle",
     "Capture",
     "CopyStyle",
     "How",
@@ -27,7 +26,6 @@ __all__ = [
     "is_user_module",
     "load",
     "manifest",
-    "materialise",
     "pickle_function",
     "recorded_module_name",
     "unload",

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from dalsegno.bundle._files import blob_of
 from dalsegno.bundle._modules import Finder, Source, live_module
-from dalsegno.bundle.model import Bundle, ReadBlob
+from dalsegno.bundle.model import Bundle
 from dalsegno.bundle.pickles import unpickle_function
 from dalsegno.errors import BundleCaptureError
 
@@ -28,7 +28,6 @@ class Live:
     waiting: tuple[tuple[str, bytes], ...]
     path: tuple[str, ...]
     names: frozenset[str]
-    pickles: dict[str, bytes]
 
     def holds(self) -> bool:
         """Whether the modules still are the bundle's: none was reloaded or replaced, no waiting file was edited."""
@@ -52,13 +51,8 @@ class Live:
         return self.module(name) if name in self.names else live_module(name)
 
 
-def live_files(bundle: Bundle, read_blob: ReadBlob) -> Live | None:
-    """The process's own modules if every file of the bundle is one of them or lies beside them, else None.
-
-    A bundle of functions only is never live: there is nothing to compare.
-    """
-    if bundle.pickles and not bundle.files:
-        return None
+def live_files(bundle: Bundle) -> Live | None:
+    """The process's own modules if every file of the bundle is one of them or lies beside them, else None."""
     finder = Finder()
     loaded: list[tuple[str, ModuleType, object]] = []
     waiting: list[tuple[str, bytes]] = []
@@ -90,7 +84,6 @@ def live_files(bundle: Bundle, read_blob: ReadBlob) -> Live | None:
         waiting=tuple(waiting),
         path=tuple(sys.path),
         names=frozenset(_module_name(file.path) for file in bundle.files),
-        pickles={pickle.name: read_blob(pickle.blob) for pickle in bundle.pickles},
     )
 
 

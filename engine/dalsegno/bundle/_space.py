@@ -30,8 +30,6 @@ from dalsegno.bundle.pickles import unpickle_function
 if TYPE_CHECKING:
     from importlib.abc import Loader
 
-"""Recorded name by name in `sys.modules`, for the modules that have a prefix."""
-
 _lock = RLock()
 
 
@@ -52,7 +50,6 @@ class Space:
         self.prefix = f"_dalsegno_{bundle.short}" if private else ""
         self.label = f"<bundle {bundle.short}>"
         self.texts = {file.path: read_blob(file.blob) for file in bundle.files if file.path.endswith(".py")}
-        self.pickles = {pickle.name: read_blob(pickle.blob) for pickle in bundle.pickles}
         self.modules = modules_of(bundle)
         self.tops = tops_of(self.modules)
         self.builtins: dict[str, Any] = {**vars(builtins), "__import__": self._import}
@@ -71,9 +68,7 @@ class Space:
         with _lock:
             folder = tempfile.mkdtemp(prefix=f"dalsegno-{self.bundle.short}-")
             weakref.finalize(self, _remove, folder, os.getpid())
-            content = {**self.texts, **self._data}
-            blobs = {file.blob: content[file.path] for file in self.bundle.files}
-            write_files(self.bundle, blobs.__getitem__, folder)
+            write_files(self.bundle, self._contents().__getitem__, folder)
             return Path(folder)
 
     def behind_prefix(self) -> "Space":
@@ -81,11 +76,12 @@ class Space:
         return Space(self.bundle, self.content, private=True)
 
     def content(self, blob: bytes) -> bytes:
-        """The bytes of the file or pickle with this digest."""
+        """The bytes of the file with this digest."""
+        return self._contents()[blob]
+
+    def _contents(self) -> dict[bytes, bytes]:
         content = {**self.texts, **self._data}
-        found = {file.blob: content[file.path] for file in self.bundle.files}
-        found.update((pickle.blob, self.pickles[pickle.name]) for pickle in self.bundle.pickles)
-        return found[blob]
+        return {file.blob: content[file.path] for file in self.bundle.files}
 
     def module(self, name: str) -> ModuleType:
         """The module with this recorded name, imported now if need be."""

@@ -28,10 +28,8 @@ from dalsegno.bundle._imports import absolute_names
 from dalsegno.bundle._modules import Finder, Source, file_of, is_ours, main_name
 from dalsegno.bundle._roots import environment_around, is_user_folder
 from dalsegno.bundle._walk import Walk
-from dalsegno.bundle.model import Bundle, BundleFile, BundlePickle, checked
-from dalsegno.bundle.pickles import pickle_function
+from dalsegno.bundle.model import Bundle, BundleFile, checked
 from dalsegno.errors import BundleCaptureError
-from dalsegno_storage.digest import digest
 
 __all__ = ["Capture", "CopyStyle", "capture"]
 
@@ -45,15 +43,13 @@ _REMEMBERED = 64
 class Capture:
     """A bundle that is not stored yet, and where its content is.
 
-    `imports` are the top-level names that the code imports from elsewhere, for the manifest. `edited` are modules
-    whose file was edited since they were loaded: what is loaded runs and is recorded, not the edit. `stale` are
-    modules that may have been loaded from another text than the recorded one, because it was gone before anyone
-    looked. Both are recorded module names.
+    `imports` are the top-level names that the code imports from elsewhere, for the manifest. When a file was edited
+    since its module was loaded, what is loaded is recorded, not the edit; `stale` are the recorded names of modules
+    that may have been loaded from another text than the recorded one, because it was gone before anyone looked.
     """
 
     bundle: Bundle
     imports: tuple[str, ...] = ()
-    edited: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     _readers: Mapping[bytes, Callable[[], bytes]] = field(default_factory=dict, repr=False)
 
@@ -65,7 +61,7 @@ class Capture:
 def capture(
     modules: Iterable[str],
     *,
-    functions: Mapping[str, Callable[..., object]] | None = None,
+    needed: Iterable[str] = (),
     root_dir: str | os.PathLike[str] | None = None,
     include: Sequence[tuple[str | os.PathLike[str], str]] = (),
     copy_style: CopyStyle = "loaded_modules",
@@ -73,29 +69,24 @@ def capture(
 ) -> Capture:
     """Record the code that these loaded modules need.
 
-    `functions` are those without an importable name (`importable_name` tells), under names of the caller's choice;
-    they are recorded by value, with the modules that they use. `root_dir` is a further source root. `include` are
-    pairs of a folder and a glob pattern below it; the files are recorded relative to the source root that the folder
-    is in, else to the folder. `exclude_dirs` are (device, inode) pairs of files and folders that are neither
-    opened nor recorded: see `identities`. Modules that were loaded from a bundle give that bundle again.
+    `needed` are recorded names of further modules, which need not be loaded nor exist: `PickledFunction.modules`.
+    `root_dir` is a further source root. `include` are pairs of a folder and a glob pattern below it; the files are
+    recorded relative to the source root that the folder is in, else to the folder. `exclude_dirs` are (device,
+    inode) pairs of files and folders that are neither opened nor recorded: see `identities`. Modules that were
+    loaded from a bundle give that bundle again.
 
     Installed modules are not recorded, so a bundle may be empty. BundleCaptureError when a module is not
     loaded or its file is gone, a pattern matches nothing, or two files want the same recorded path.
     """
     names = tuple(dict.fromkeys(modules))
-    pickled = {name: pickle_function(function) for name, function in (functions or {}).items()}
-    extra = _Content()
-    for name, function in pickled.items():
-        extra.pickle(name, function.data)
     again = _from_bundle(names)
     if again is not None:
-        return _extended(again, extra) if pickled else again
+        return again
     roots = frozenset() if root_dir is None else frozenset({abspath(root_dir)})
-    starts = frozenset(
-        {*filter(None, map(_start, names)), *(m for one in pickled.values() for m in one.modules)}
-    )
+    starts = frozenset({*filter(None, map(_start, names)), *needed})
     closure = _closure(starts, roots, frozenset(exclude_dirs))
     _check_all_recorded(names, closure)
+    extra = _Content()
     if include:
         code = [
             name for file in _included(include, closure.roots, exclude_dirs) for name in _module_names(file)
@@ -108,23 +99,17 @@ def capture(
             for file in Walk(root, root, exclude_dirs).everything():
                 extra.file(_below(file, closure.roots, root), file, closure)
     if copy_style == "none":
-        return replace(closure.capture, bundle=Bundle((), tuple(extra.pickles)), _readers=extra.readers)
+        return replace(closure.capture, bundle=Bundle(()), _readers={})
     return _extended(closure.capture, extra) if extra.readers else closure.capture
 
 
 class _Content:
-    """Files and pickles beside the modules, gathered for one capture."""
+    """Files beside the modules, gathered for one capture."""
 
     def __init__(self) -> None:
         self.files: dict[str, BundleFile] = {}
-        self.pickles: list[BundlePickle] = []
         self.readers: dict[bytes, Callable[[], bytes]] = {}
         self._origins: dict[str, str] = {}
-
-    def pickle(self, name: str, data: bytes) -> None:
-        blob = digest("blob", data)
-        self.pickles.append(BundlePickle(name, blob, len(data)))
-        self.readers[blob] = lambda: data
 
     def file(self, path: str, file: str, closure: "_Closure") -> None:
         source = closure.sources.get(path)
@@ -214,7 +199,6 @@ def _make_closure(starts: frozenset[str], roots: frozenset[str], exclude: frozen
     taken = Capture(
         bundle=checked(Bundle(tuple(files.values()))),
         imports=_top_names(elsewhere, finder),
-        edited=tuple(sorted(source.name for source in sources.values() if source.state == "edited")),
         stale=tuple(sorted(source.name for source in sources.values() if source.state == "stale")),
         _readers={source.text.blob: source.text.read for source in sources.values()},
     )
@@ -319,8 +303,8 @@ def _from_bundle(names: Sequence[str]) -> Capture | None:
 
 
 def _extended(base: Capture, extra: _Content) -> Capture:
-    bundle = Bundle((*base.bundle.files, *extra.files.values()), (*base.bundle.pickles, *extra.pickles))
-    return replace(base, bundle=checked(bundle), _readers={**base._readers, **extra.readers})
+    bundle = checked(Bundle((*base.bundle.files, *extra.files.values())))
+    return replace(base, bundle=bundle, _readers={**base._readers, **extra.readers})
 
 
 def _included(

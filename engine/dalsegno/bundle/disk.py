@@ -1,4 +1,4 @@
-"""Bundles as files: for `get code -o`, for worker processes, for code that reads its own data files.
+"""Bundles as files: for `get code -o`, for reruns in other processes, for code that reads its own data files.
 
 Every folder is entered through a descriptor of its parent and without following links, every file is created
 and never opened when it exists, so nothing outside of the target folder can be reached whatever lies there.
@@ -14,7 +14,7 @@ from pathlib import Path
 from dalsegno.bundle.model import Bundle, ReadBlob
 from dalsegno.errors import BundleError
 
-__all__ = ["materialise", "write_files"]
+__all__ = ["write_files"]
 
 
 def write_files(bundle: Bundle, read_blob: ReadBlob, directory: str | os.PathLike[str]) -> None:
@@ -38,33 +38,6 @@ def write_files(bundle: Bundle, read_blob: ReadBlob, directory: str | os.PathLik
                 ) from error
 
 
-def materialise(bundle: Bundle, read_blob: ReadBlob, cache_dir: str | os.PathLike[str]) -> Path:
-    """A private folder with exactly the bundle's files, for `sys.path[0]` of a worker process.
-
-    It appears whole or not at all, under the digest. One that is there already is compared file by file and
-    made again if anybody changed it.
-    """
-    import shutil
-    import tempfile
-
-    cache = Path(cache_dir)
-    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    target = cache / bundle.digest.hex()
-    if target.is_dir() and _is_intact(bundle, read_blob, target):
-        return target
-    fresh = Path(tempfile.mkdtemp(dir=cache))
-    write_files(bundle, read_blob, fresh)
-    try:
-        fresh.rename(target)
-    except OSError:
-        if _is_intact(bundle, read_blob, target):  # another process was faster
-            shutil.rmtree(fresh)
-            return target
-        target.rename(Path(tempfile.mkdtemp(dir=cache)) / "changed")
-        fresh.rename(target)
-    return target
-
-
 def _enter(folders: dict[str, int], path: str, flags: int, opened: ExitStack) -> int:
     if path not in folders:
         above, _, name = path.rpartition("/")
@@ -80,17 +53,3 @@ def _write(folder: int, name: str, data: bytes) -> None:
     file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
     with open(file, "wb") as opened:
         opened.write(data)
-
-
-def _is_intact(bundle: Bundle, read_blob: ReadBlob, folder: Path) -> bool:
-    """Whether a folder holds the bundle's files and nothing else that could be imported."""
-    wanted = {file.path: file for file in bundle.files}
-    for root, _, names in os.walk(folder):
-        for name in names:
-            path = Path(root, name)
-            file = wanted.pop(path.relative_to(folder).as_posix(), None)
-            if file is None and path.parent.name == "__pycache__":
-                continue
-            if file is None or path.is_symlink() or path.read_bytes() != read_blob(file.blob):
-                return False
-    return not wanted

@@ -75,15 +75,8 @@ class LoadedBundle:
             raise BundleLoadError(module, f"it has no {qualname}") from error
         return found
 
-    def function(self, name: str) -> Callable[..., object]:
-        """The function that was recorded by value under this name; a new one with every call."""
-        data = self._code.pickles.get(name)
-        if data is None:
-            raise BundleLoadError(name, "the bundle has no function of that name")
-        return self.unpickle(data, name)
-
     def unpickle(self, data: bytes, name: str = "<function>") -> Callable[..., object]:
-        """What `pickle_function` gave, with the modules of this bundle; `name` is for the error."""
+        """The function that `pickle_function` gave, with the modules of this bundle; `name` is for the error."""
         try:
             return self._usable().unpickle(data)
         except BundleLoadError:
@@ -128,7 +121,7 @@ def unload(bundle_digest: bytes) -> None:
 
 
 def _choose(bundle: Bundle, read_blob: ReadBlob, *, private: bool) -> LoadedBundle:
-    live = None if private else live_files(bundle, read_blob)
+    live = None if private else live_files(bundle)
     if live is not None:
         return LoadedBundle(bundle, "live", live)
     other = _loaded.get((bundle.digest, not private))

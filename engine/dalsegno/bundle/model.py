@@ -19,7 +19,7 @@ import msgpack
 from dalsegno.errors import BundleCaptureError, BundleLoadError
 from dalsegno_storage.digest import DIGEST_SIZE, digest
 
-__all__ = ["Bundle", "BundleFile", "BundlePickle", "ReadBlob"]
+__all__ = ["Bundle", "BundleFile", "ReadBlob"]
 
 ReadBlob = Callable[[bytes], bytes]
 """Gives the bytes that have a digest, checked; raises when there are none."""
@@ -39,28 +39,18 @@ class BundleFile(NamedTuple):
     size: int
 
 
-class BundlePickle(NamedTuple):
-    """One function without an importable name: the name it is asked for by, its pickle's digest and size."""
-
-    name: str
-    blob: bytes
-    size: int
-
-
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """The user's code at one moment, without the content itself, which is found by digest.
 
-    `files` are sorted by path, `pickles` by name. Two bundles are equal when their digests are.
+    `files` are sorted by path. Two bundles are equal when their digests are.
     """
 
     files: tuple[BundleFile, ...]
-    pickles: tuple[BundlePickle, ...] = ()
     digest: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "files", tuple(sorted(self.files)))
-        object.__setattr__(self, "pickles", tuple(sorted(self.pickles)))
         object.__setattr__(self, "digest", digest("bundle", self.encode()))
 
     def __hash__(self) -> int:
@@ -72,10 +62,8 @@ class Bundle:
         return self.digest[:6].hex()
 
     def blobs(self) -> tuple[bytes, ...]:
-        """The digests of all content, each once, in the order of the lists."""
-        return tuple(
-            dict.fromkeys([file.blob for file in self.files] + [pickle.blob for pickle in self.pickles])
-        )
+        """The digests of all content, each once, in the order of the files."""
+        return tuple(dict.fromkeys(file.blob for file in self.files))
 
     def has_module(self, name: str) -> bool:
         """Whether one of the files is the module with this recorded name."""
@@ -84,43 +72,32 @@ class Bundle:
 
     def encode(self) -> bytes:
         """The bytes that the digest covers and that are stored under it: msgpack of the layout number and the record."""
-        return cast("bytes", msgpack.packb([LAYOUT, *self.to_record()], unicode_errors="surrogatepass"))
+        return cast("bytes", msgpack.packb([LAYOUT, self.to_record()], unicode_errors="surrogatepass"))
 
     @classmethod
     def decode(cls, data: bytes) -> "Bundle":
         """The inverse of `encode`, as strict as `from_record`."""
         try:
             match msgpack.unpackb(data):
-                case [1, *record]:
+                case [1, record]:
                     return cls.from_record(record)
         except (ValueError, msgpack.UnpackException) as error:
             raise BundleLoadError("", f"its record cannot be read: {error}") from error
         raise BundleLoadError("", f"its record has another layout than {LAYOUT}, the one this release reads")
 
-    def to_record(self) -> list[list[list[str | bytes | int]]]:
-        """Plain lists: `[[[path, digest, size], …], [[name, digest, size], …]]`."""
-        return [
-            [[file.path, file.blob, file.size] for file in self.files],
-            [[pickle.name, pickle.blob, pickle.size] for pickle in self.pickles],
-        ]
+    def to_record(self) -> list[list[str | bytes | int]]:
+        """Plain lists: `[[path, digest, size], …]`."""
+        return [list(file) for file in self.files]
 
     @classmethod
     def from_record(cls, record: object) -> "Bundle":
         """The bundle of a record; BundleLoadError when the record is not one or a path in it is not allowed."""
-        match record:
-            case [list() | tuple() as files, list() | tuple() as pickles]:
-                bundle = cls(
-                    tuple(BundleFile(*_entry(item)) for item in files),
-                    tuple(BundlePickle(*_entry(item)) for item in pickles),
-                )
-            case _:
-                raise BundleLoadError("", "its record is not a pair of lists")
+        if not isinstance(record, (list, tuple)):
+            raise BundleLoadError("", "its record is not a list")
+        bundle = cls(tuple(map(_file, record)))
         problem = path_problem([file.path for file in bundle.files])
         if problem:
             raise BundleLoadError(*problem)
-        names = [pickle.name for pickle in bundle.pickles]
-        if len(set(names)) != len(names):
-            raise BundleLoadError("", "its record has two functions of one name")
         return bundle
 
 
@@ -179,8 +156,8 @@ def _reason(path: str) -> str | None:
     return None
 
 
-def _entry(item: object) -> tuple[str, bytes, int]:
+def _file(item: object) -> BundleFile:
     match item:
-        case [str(name), bytes(blob), int(size)] if len(blob) == DIGEST_SIZE and 0 <= size < 2**63:
-            return name, blob, size
-    raise BundleLoadError("", "an entry of its record is not a name, a digest and a size")
+        case [str(path), bytes(blob), int(size)] if len(blob) == DIGEST_SIZE and 0 <= size < 2**63:
+            return BundleFile(path, blob, size)
+    raise BundleLoadError("", "an entry of its record is not a path, a digest and a size")

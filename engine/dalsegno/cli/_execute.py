@@ -22,7 +22,7 @@ from dalsegno.cli._tally import Tally
 from dalsegno.cli._text import clean, clean_lines, value_text
 from dalsegno.engine import Engine
 from dalsegno.models import ActionRecord, RunRecord
-from dalsegno.observers import Observer
+from dalsegno.observers import Observer, notify
 from dalsegno.run import Run
 
 MOST_LINES = 60
@@ -51,9 +51,9 @@ def execute(
     with ExitStack() as stack:
         if as_json:
             stack.enter_context(stdout_on_stderr())
-        observers = [tally, *_shown(stack, tally, follow=follow, as_json=as_json)]
+        observers = _shown(stack, tally, follow=follow, as_json=as_json)
         try:
-            ended = anyio.run(_drive, ctx, begin, observers)
+            ended = anyio.run(_drive, ctx, begin, tally, observers)
         except KeyboardInterrupt:
             ended = None
     if ended is None:
@@ -70,12 +70,23 @@ def execute(
 
 
 async def _drive(
-    ctx: click.Context, begin: Callable[[Engine], Awaitable[Run[Any]]], observers: list[Observer]
+    ctx: click.Context,
+    begin: Callable[[Engine], Awaitable[Run[Any]]],
+    tally: Tally,
+    shown: list[Observer],
 ) -> Ended:
     place = place_of(ctx)
+    observers = [tally, *shown]
     async with Engine(place.store, project=place.project, domain=place.domain, observers=observers) as engine:
         run = await begin(engine)
+        elsewhere = tally.run is None
+        if elsewhere:  # observers see nothing of a run in another process
+            notify(observers, "run_started", run.record)
         await run.wait.aio()
+        if elsewhere:
+            for action in engine.ledger.actions(run.record.id):
+                tally.action_finished(run.record, action)
+            tally.run_finished(run.record)
         return _ended(engine, run)
 
 

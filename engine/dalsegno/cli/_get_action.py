@@ -14,13 +14,13 @@ from dalsegno.query import ActionView
 
 @click.command("action")
 @run_argument
-@click.argument("name", required=False, shell_complete=completing("actions"))
+@click.argument("name", metavar="[ACTION]", required=False, shell_complete=completing("actions"))
 @click.option("--all", "show_all", is_flag=True, help="Draw every action, however many there are.")
 @place_options
 @json_option
 @click.pass_context
 def get_action(ctx: click.Context, run_name: str, name: str | None, show_all: bool, as_json: bool) -> None:
-    """Show the actions of RUN as a tree, or the one called NAME."""
+    """Show the actions of RUN as a tree, or one ACTION alone."""
     with reading(ctx) as records:
         run = records.run(run_name)
         if name is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import rich_click as click
 
@@ -14,6 +15,7 @@ from dalsegno.cli._follow import Labelled, log_lines
 from dalsegno.cli._options import completing, json_option, place_options, run_argument
 from dalsegno.cli._store import Records, reading
 from dalsegno.cli._table import print_json, print_json_line
+from dalsegno.errors import ActionNotFoundError
 from dalsegno.models import RunRecord
 from dalsegno.query import LogView
 
@@ -53,7 +55,8 @@ def _pieces(records: Records, run: RunRecord, seq: int | None, *, follow: bool) 
         new = _new(records.ledger.log_lines(run.id, seq), printed)
         for line in new:
             if line.seq not in names:
-                names[line.seq] = records.ledger.action_by_seq(run.id, line.seq).name
+                with suppress(ActionNotFoundError):  # its log may be stored a moment before its record
+                    names[line.seq] = records.ledger.action_by_seq(run.id, line.seq).name
         yield from query.log_views(run, new, names)
         if over:
             return

@@ -95,8 +95,8 @@ def run(
     found: Task[Any, Any] = ctx.meta[_TASK]
     given = given_inputs(ctx, inputs, inputs_file)
 
-    from dalsegno._rerun import again
     from dalsegno.cli._execute import execute
+    from dalsegno.engine import RunContext
     from dalsegno.settings import RunSettings
 
     settings = RunSettings(
@@ -110,11 +110,10 @@ def run(
     values = found.interface.convert(given.values, source=given.sources, partial=True)
 
     async def begin(engine: Engine) -> Run[Any]:
+        context = RunContext(engine, settings)
         if rerun_from is not None:
-            return await engine.start(again(engine, settings, rerun_from, "a0", values, task_template=found))
-        from dalsegno._start import first
-
-        return await engine.start(first(engine, settings, found, (), values))
+            return await context.rerun_with(rerun_from, "a0", values, task_template=found)
+        return await context.run(found, **values)
 
     return execute(ctx, begin, follow=follow, as_json=as_json)
 

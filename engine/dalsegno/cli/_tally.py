@@ -62,6 +62,6 @@ class Tally(Observer):
             return ""
         phases = self.phases()
         parts = ", ".join(f"{number:,} {phase}" for phase, number in phases.items())
-        shown = f" ({parts})" if phases.keys() != {"succeeded"} else ""
+        shown = f" ({parts})" if phases.keys() - {"succeeded"} else ""
         actions = count(sum(phases.values()), "action")
         return f"run {self.run.name} {self.run.phase.value} in {duration(self.elapsed())}, {actions}{shown}"

@@ -1,12 +1,10 @@
 """Bundles written to disk: whole, private, and never through what lies in the way."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from dalsegno.bundle import Bundle, BundleFile, materialise, write_files
+from dalsegno.bundle import Bundle, BundleFile, write_files
 from dalsegno.errors import BundleError
 from dalsegno_storage.digest import digest
 
@@ -45,16 +43,3 @@ def test_links_are_not_followed(tmp_path: Path, name: str) -> None:
     with pytest.raises(BundleError):
         write_files(BUNDLE, CONTENT.__getitem__, out)
     assert list(target.iterdir()) == []
-
-
-def test_a_materialised_bundle_is_made_once_and_mended(tmp_path: Path) -> None:
-    folder = materialise(BUNDLE, CONTENT.__getitem__, tmp_path)
-    assert found(folder) == FILES
-    inode = folder.stat().st_ino
-    subprocess.run([sys.executable, "-c", "import a, pkg"], cwd=folder, check=True)
-    assert materialise(BUNDLE, CONTENT.__getitem__, tmp_path) == folder
-    assert folder.stat().st_ino == inode
-    (folder / "a.py").write_text("A = 2")
-    assert found(materialise(BUNDLE, CONTENT.__getitem__, tmp_path)) == FILES
-    (folder / "more.py").write_text("")
-    assert found(materialise(BUNDLE, CONTENT.__getitem__, tmp_path)) == FILES

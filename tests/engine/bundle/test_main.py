@@ -65,16 +65,16 @@ def test_a_script_is_live_in_its_own_process(tmp_path: Path, python: Python, wri
 SAVE = """
 import json, sys
 from pathlib import Path
-from dalsegno.bundle import capture, importable_name, recorded_module_name
+from dalsegno.bundle import capture, importable_name, pickle_function
 folder = Path(sys.argv[1])
 def save(function):
-    taken = capture([function.__module__], functions={"f": function})
-    record = taken.bundle.to_record()
-    plain = [[[name, blob.hex(), size] for name, blob, size in part] for part in record]
-    (folder / "bundle.json").write_text(json.dumps(plain))
+    pickled = pickle_function(function)
+    taken = capture([], needed=pickled.modules)
+    (folder / "pickle").write_bytes(pickled.data)
+    (folder / "bundle").write_bytes(taken.bundle.encode())
     for blob in taken.bundle.blobs():
         (folder / blob.hex()).write_bytes(taken.read(blob))
-    again = capture([function.__module__], functions={"f": function})
+    again = capture([], needed=pickled.modules)
     print(json.dumps([importable_name(function), [f.path for f in taken.bundle.files], again.bundle == taken.bundle]))
 """
 
@@ -83,10 +83,9 @@ import json, sys
 from pathlib import Path
 from dalsegno.bundle import Bundle, load
 folder = Path(sys.argv[1])
-plain = json.loads((folder / "bundle.json").read_text())
-bundle = Bundle.from_record([[[n, bytes.fromhex(b), s] for n, b, s in part] for part in plain])
+bundle = Bundle.decode((folder / "bundle").read_bytes())
 code = load(bundle, lambda blob: (folder / blob.hex()).read_bytes())
-function = code.function("f")
+function = code.unpickle((folder / "pickle").read_bytes())
 print(json.dumps([code.how, function(2)]))
 """
 

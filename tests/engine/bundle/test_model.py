@@ -1,10 +1,11 @@
 """Bundles as data: digests, records, paths that are refused."""
 
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dalsegno.bundle import Bundle, BundleFile, BundlePickle
+from dalsegno.bundle import Bundle, BundleFile
 from dalsegno.bundle.model import path_problem
 from dalsegno.errors import BundleLoadError
 from dalsegno_storage.digest import digest
@@ -21,8 +22,6 @@ FILES = st.lists(st.tuples(PATHS, st.binary(max_size=8)), max_size=6, unique_by=
 
 def test_names_and_content_do_not_run_into_each_other() -> None:
     assert Bundle((file("ab/c.py"),)).digest != Bundle((file("a/bc.py"),)).digest
-    blob = digest("blob", b"x")
-    assert Bundle((BundleFile("f", blob, 1),)).digest != Bundle((), (BundlePickle("f", blob, 1),)).digest
 
 
 @given(FILES, st.randoms())
@@ -42,10 +41,29 @@ def test_order_does_not_matter_and_everything_else_does(
 def test_a_record_gives_the_bundle_back(items: list[tuple[str, bytes]]) -> None:
     files = tuple(file(path, data) for path, data in items)
     if path_problem([entry.path for entry in files]) is None:
-        bundle = Bundle(files, (BundlePickle("f", bytes(32), 3),))
-        again = Bundle.from_record(bundle.to_record())
-        assert again == bundle
-        assert again.digest == bundle.digest
+        bundle = Bundle(files)
+        for again in (Bundle.from_record(bundle.to_record()), Bundle.decode(bundle.encode())):
+            assert again == bundle
+            assert again.digest == bundle.digest
+
+
+def test_the_encoding_is_as_described() -> None:
+    """The example of a reader in another language."""
+    bundle = Bundle((file("b.py"), file("a.py", b"")))
+    listed = [["a.py", digest("blob", b""), 0], ["b.py", digest("blob", b"x"), 1]]
+    assert msgpack.unpackb(bundle.encode()) == [1, listed]
+    assert bundle.digest == digest("bundle", bundle.encode())
+
+
+@pytest.mark.parametrize("content", [[2, []], [1], [1, [], []], [], {}, None])
+def test_an_encoding_of_another_layout_is_refused(content: object) -> None:
+    with pytest.raises(BundleLoadError, match="another layout than 1"):
+        Bundle.decode(msgpack.packb(content))
+
+
+def test_bytes_that_are_no_encoding_are_refused() -> None:
+    with pytest.raises(BundleLoadError, match="cannot be read"):
+        Bundle.decode(b"\xc1")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +93,7 @@ def test_a_record_gives_the_bundle_back(items: list[tuple[str, bytes]]) -> None:
 )
 def test_a_path_that_could_escape_is_refused(path: str) -> None:
     with pytest.raises(BundleLoadError):
-        Bundle.from_record([[["ok.py", bytes(32), 0], [path, bytes(32), 0]], []])
+        Bundle.from_record([["ok.py", bytes(32), 0], [path, bytes(32), 0]])
 
 
 @pytest.mark.parametrize(
@@ -90,21 +108,22 @@ def test_a_path_that_could_escape_is_refused(path: str) -> None:
 )
 def test_paths_that_meet_on_some_file_system_are_refused(one: str, other: str) -> None:
     with pytest.raises(BundleLoadError):
-        Bundle.from_record([[[one, bytes(32), 0], [other, bytes(32), 0]], []])
+        Bundle.from_record([[one, bytes(32), 0], [other, bytes(32), 0]])
 
 
 @pytest.mark.parametrize(
     "record",
     [
         None,
-        [],
+        "a.py",
         [[]],
         {},
-        [[["a.py", b"short", 0]], []],
-        [[["a.py", bytes(32), -1]], []],
-        [[["a.py", bytes(32)]], []],
-    ]
-    + [[[], [["f", bytes(32), 0], ["f", bytes(32), 0]]], [[[b"a.py", bytes(32), 0]], []]],
+        [["a.py", b"short", 0]],
+        [["a.py", bytes(32), -1]],
+        [["a.py", bytes(32)]],
+        [[b"a.py", bytes(32), 0]],
+        [[["a.py", bytes(32), 0]]],
+    ],
 )
 def test_what_is_no_record_is_refused(record: object) -> None:
     with pytest.raises(BundleLoadError):
