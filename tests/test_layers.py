@@ -26,7 +26,7 @@ STORAGE = (
     "__init__",
 )
 ENGINE = (
-    "_identity _loops _module_names errors models opaque",
+    "_identity _lazily _loops _module_names errors models opaque",
     "_context _phases config names",
     "observers",
     "_convert files",
@@ -39,10 +39,11 @@ ENGINE = (
     "_ledger _logs",
     "_code query",
     "_codebase _isolated _map _runner",
+    "_elsewhere",
     "_start",
     "_rerun",
     "_blocking",
-    "run",
+    "runs",
     "engine",
     "_default",
     "sdk",
@@ -61,7 +62,7 @@ UPWARDS = {
         "dalsegno._default",
     ): "blocking forms run in the default engine, made at first use",
     ("dalsegno._module_names", "dalsegno.bundle"): "how `__main__` came to be is the bundle's knowledge",
-    ("dalsegno.run", "dalsegno._default"): "`Run.get` and `Run.listall` are sugar over the default engine",
+    ("dalsegno.runs", "dalsegno._default"): "`Run.get` and `Run.listall` are sugar over the default engine",
     ("dalsegno._isolated", "dalsegno._rerun"): "the other process makes the rerun itself",
     ("dalsegno._isolated", "dalsegno.engine"): "the other process has an engine of its own",
 }

@@ -1,17 +1,40 @@
 """dalsegno: every run is recorded, and any run, or any action inside one, can be run again."""
 
+from typing import TYPE_CHECKING
+
 from dalsegno import errors
 from dalsegno._context import ctx, group
-from dalsegno._default import init, init_from_config
-from dalsegno._map import map
-from dalsegno.engine import Engine
-from dalsegno.files import Dir, File
+from dalsegno._lazily import lazily
 from dalsegno.models import Phase
-from dalsegno.observers import Observer
 from dalsegno.opaque import Image, PodTemplate, Resources, ReusePolicy, Secret
-from dalsegno.run import Action, Run
-from dalsegno.sdk import rerun, run, with_runcontext
 from dalsegno.task import Cache, RetryStrategy, Task, TaskEnvironment, Timeout
+
+if TYPE_CHECKING:
+    from dalsegno._default import init, init_from_config
+    from dalsegno._map import map
+    from dalsegno.engine import Engine
+    from dalsegno.files import Dir, File
+    from dalsegno.observers import Observer
+    from dalsegno.runs import Action, Run
+    from dalsegno.sdk import rerun, run, with_runcontext
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "Action": "dalsegno.runs",
+        "Dir": "dalsegno.files",
+        "Engine": "dalsegno.engine",
+        "File": "dalsegno.files",
+        "Observer": "dalsegno.observers",
+        "Run": "dalsegno.runs",
+        "init": "dalsegno._default",
+        "init_from_config": "dalsegno._default",
+        "map": "dalsegno._map",
+        "rerun": "dalsegno.sdk",
+        "run": "dalsegno.sdk",
+        "with_runcontext": "dalsegno.sdk",
+    },
+)
 
 __all__ = [
     "Action",

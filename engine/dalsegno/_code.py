@@ -101,7 +101,7 @@ class RunCode:
         """The task that a template describes, with the settings recorded there."""
         found: Any
         if template.pickle is not None:
-            found = self.loaded.unpickle(self._ledger.get("blob", template.pickle), template.name)
+            found = self.loaded.unpickle(self._ledger.blob(template.pickle), template.name)
         else:
             found = self.resolve(template.module, template.qualname)
         if not isinstance(found, Task):

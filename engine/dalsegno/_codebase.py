@@ -69,7 +69,7 @@ class Codebase:
         content = self._bundles.get(bundle)
         if content is None:
             content = self._bundles[bundle] = Bundle.decode(self._ledger.get("bundle", bundle))
-        loaded = load(content, lambda blob: self._ledger.get("blob", blob), isolation=isolation)
+        loaded = load(content, self._ledger.blob, isolation=isolation)
         code = self._recorded.get((bundle, isolation))
         if code is None or code.loaded is not loaded:
             code = self._recorded[bundle, isolation] = RunCode(self._ledger, bundle, loaded, b"", [])

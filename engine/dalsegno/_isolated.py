@@ -96,21 +96,17 @@ async def _serve(request: dict[str, Any], answers: BinaryIO, folder: str) -> Non
     from dalsegno.engine import Engine, RunContext
 
     async with Engine(request["place"], project=request["project"], domain=request["domain"]) as engine:
-
-        def read_blob(digest: bytes) -> bytes:
-            return engine.ledger.get("blob", digest)
-
         try:
             settings = RunSettings(**request["settings"])
             source = engine.ledger.action(find_source(engine, settings, request["run"]), request["action"])
             bundle = engine.ledger.template(source.template).bundle_digest
             content = Bundle.decode(engine.ledger.get("bundle", bundle))
-            write_files(content, read_blob, folder)
+            write_files(content, engine.ledger.blob, folder)
             sys.path.insert(0, folder)
             run = await RunContext(engine, settings).rerun_with(
                 request["run"],
                 request["action"],
-                decode(request["changed"], read_blob=read_blob),
+                decode(request["changed"], read_blob=engine.ledger.blob),
                 source=request["source"],
             )
         except Exception as error:  # told to the parent, which raises it

@@ -59,6 +59,10 @@ class Ledger:
         with self._store.read() as reader:
             return get_object(reader, kind, digest)
 
+    def blob(self, digest: bytes) -> bytes:
+        """The content of a recorded file, checked."""
+        return self.get("blob", digest)
+
     def part(self, part: Part) -> bytes:
         """The bytes of an encoded value, wherever they are kept."""
         return part if isinstance(part, bytes) else self.get("value", part.digest)

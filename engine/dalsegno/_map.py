@@ -34,7 +34,7 @@ class _Map:
     ) -> Iterator[Any]:
         caller = current.get()
         if caller is None:
-            return (task.function(*args) for args in zip(*iterables, strict=False))
+            return _plain(task, zip(*iterables, strict=False), return_exceptions)
         if in_event_loop():
             raise SyncTaskCallInAsyncContextError("map")
         return iter(
@@ -55,6 +55,17 @@ class _Map:
 
 
 map = _Map()
+
+
+def _plain(task: Task[..., Any], calls: Iterable[tuple[Any, ...]], return_exceptions: bool) -> Iterator[Any]:
+    """The calls outside of a run, in turn."""
+    for args in calls:
+        try:
+            yield task.function(*args)
+        except Exception as error:
+            if not return_exceptions:
+                raise
+            yield error
 
 
 async def _results(

@@ -92,7 +92,9 @@ def find_source(place: Place, settings: RunSettings, run_name: str) -> RunRecord
     try:
         return place.ledger.find_run(settings.project or project, settings.domain or domain, run_name)
     except RunNotFoundError:
-        return place.ledger.find_run(project, domain, run_name)
+        with suppress(RunNotFoundError):
+            return place.ledger.find_run(project, domain, run_name)
+        raise
 
 
 def _inherited(settings: RunSettings, source: RunRecord) -> RunSettings:
@@ -141,9 +143,7 @@ def _fitting(
             continue
         if name in recorded:
             try:
-                old[name] = decode(
-                    recorded[name], resolve=resolve, read_blob=lambda blob: ledger.get("blob", blob)
-                )
+                old[name] = decode(recorded[name], resolve=resolve, read_blob=ledger.blob)
             except DecodeError as error:
                 problems.append(
                     InputProblem(name, "", variable.type_text, f"a recorded value that does not fit: {error}")

@@ -20,7 +20,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import anyio
 from anyio import to_thread
@@ -32,29 +32,18 @@ from dalsegno._logs import ActionLog
 from dalsegno._loops import Home, is_cancellation
 from dalsegno._values import Encoded, encode_named, own_copies
 from dalsegno.errors import RunAbortedError, TaskExitError, UsageError
-from dalsegno.failures import failure_of
-from dalsegno.models import ActionRecord, Failure, Phase, RunRecord
+from dalsegno.failures import aborted, failure_of
+from dalsegno.models import ActionRecord, Phase, RunRecord
 from dalsegno.observers import Observer, notify
 from dalsegno.task import Task
 
+if TYPE_CHECKING:
+    from dalsegno._code import RunCode
+
 T = TypeVar("T")
 
-_making_log = threading.Lock()
-
-_ABORTED = "dalsegno.errors:RunAbortedError"
-
-
-class Code(Protocol):
-    """The code that a run executes."""
-
-    def template(self, task: Task[Any, Any]) -> tuple[bytes, list[Put]]:
-        """The digest of a task's template, and the puts that store it, none once they are known to be stored."""
-
-    def stored(self, task: Task[Any, Any]) -> None:
-        """The puts have been handed to the ledger."""
-
-    def resolve(self, module: str, qualname: str) -> Any:
-        """The object of that name in the run's code."""
+_making = threading.Lock()
+"""Held while an action's log or environment is made, which two of its threads may want at once."""
 
 
 class Outcome(NamedTuple):
@@ -73,7 +62,7 @@ class LiveRun:
 
     record: RunRecord
     ledger: Ledger
-    code: Code
+    code: RunCode
     observers: tuple[Observer, ...]
     durable: bool
     threads: anyio.CapacityLimiter
@@ -106,10 +95,6 @@ class LiveRun:
         self.scope.cancel()
         for scope in list(self.scopes):
             scope.cancel()
-
-    def read_blob(self, digest: bytes) -> bytes:
-        """The content of a recorded file."""
-        return self.ledger.get("blob", digest)
 
 
 class LiveAction:
@@ -156,17 +141,18 @@ class LiveAction:
         )
 
     def environ(self) -> dict[str, str]:
-        if self._environ is None:
-            settings = {
-                **(self.task.environment.env_vars or {}),
-                **(self.task.settings.get("env_vars") or {}),
-            }
-            self._environ = {**settings, **self.run.record.env_vars}
-        return self._environ
+        with _making:
+            if self._environ is None:
+                settings = {
+                    **(self.task.environment.env_vars or {}),
+                    **(self.task.settings.get("env_vars") or {}),
+                }
+                self._environ = {**settings, **self.run.record.env_vars}
+            return self._environ
 
     def print(self, stream: str, text: str) -> None:
         if self._log is None:
-            with _making_log:
+            with _making:
                 if self._log is None:
                     self._log = ActionLog(self.run.ledger.writer, self.record.run_id, self.record.seq)
         self._log.add(stream, text)
@@ -185,7 +171,7 @@ class LiveAction:
         ledger.store_blocking(child.blobs())
         child.began()
         outcome = child.run_blocking()
-        if child.is_open():
+        if child.claim_end():
             ledger.complete_blocking(outcome.record, outcome.puts, durable=outcome.durable)
         return child.settle(outcome)
 
@@ -205,13 +191,9 @@ class LiveAction:
             await ledger.store(blobs)
         child.began()
         outcome = await child.run_body()
-        if not child.is_open():
-            pass
-        elif outcome.record.phase is Phase.ABORTED:
-            with anyio.CancelScope(shield=True):
+        if child.claim_end():
+            with anyio.CancelScope(shield=outcome.record.phase is Phase.ABORTED):
                 await ledger.complete(outcome.record, outcome.puts, durable=outcome.durable)
-        else:
-            await ledger.complete(outcome.record, outcome.puts, durable=outcome.durable)
         return child.settle(outcome)
 
     def _begin(
@@ -257,14 +239,14 @@ class LiveAction:
         """The files among the inputs, to be stored before the body may read them."""
         return self.run.ledger.blobs(self._encoded.blobs) if self._encoded.blobs else []
 
-    def is_open(self) -> bool:
-        """Whether its end is still to be recorded: the end of a run closes all that is open in it."""
+    def claim_end(self) -> bool:
+        """Whether the caller is the one to record its end: once, and not when the run's end has closed it already."""
         return self.run.open.pop(self.record.seq, None) is not None
 
     def closed_with_run(self) -> ActionRecord:
         """The record of an action that goes on when its run has ended."""
         reason = self.run.abort_reason or "its run ended before it did"
-        return self._ended(Phase.ABORTED, failure=Failure(_ABORTED, reason, ""))
+        return self._ended(Phase.ABORTED, failure=aborted(reason))
 
     def began(self) -> None:
         """Note that the action runs."""
@@ -310,7 +292,7 @@ class LiveAction:
 
     def _own_values(self) -> dict[str, Any]:
         return own_copies(
-            self._values, self._encoded, self.run.code.resolve, self.run.ledger.part, self.run.read_blob
+            self._values, self._encoded, self.run.code.resolve, self.run.ledger.part, self.run.ledger.blob
         )
 
     def _retries(self, error: BaseException) -> bool:
@@ -328,7 +310,7 @@ class LiveAction:
         if encoded.blobs:
             puts = [*run.ledger.blobs(encoded.blobs), *puts]
         if self.parent is not None:
-            outputs = own_copies(outputs, encoded, run.code.resolve, run.ledger.part, run.read_blob)
+            outputs = own_copies(outputs, encoded, run.code.resolve, run.ledger.part, run.ledger.blob)
         opaque = self.record.opaque or encoded.opaque
         record = self._ended(Phase.SUCCEEDED, outputs=encoded.values, opaque=opaque)
         # A caller may read a file as soon as it has it.
@@ -343,7 +325,7 @@ class LiveAction:
             error = left
         if is_cancellation(error):
             reason = self.run.abort_reason or f"cancelled ({type(error).__name__})"
-            record = self._ended(Phase.ABORTED, failure=Failure(_ABORTED, reason, ""))
+            record = self._ended(Phase.ABORTED, failure=aborted(reason))
         else:
             record = self._ended(Phase.FAILED, failure=failure_of(error))
         return Outcome(record, [], None, error, self.run.durable)

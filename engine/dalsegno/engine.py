@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -10,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 import anyio
-from anyio.abc import Process, TaskStatus
+from anyio.abc import TaskStatus
 
 from dalsegno import _rerun
 from dalsegno._capture import captured
@@ -23,10 +22,10 @@ from dalsegno._runner import LiveAction, LiveRun, Outcome
 from dalsegno._start import Start, first
 from dalsegno.codec import encode_map
 from dalsegno.config import find_config
-from dalsegno.errors import EngineClosedError, UsageError
-from dalsegno.models import Failure, Phase, RunRecord
+from dalsegno.errors import ConfigError, EngineClosedError, UsageError
+from dalsegno.models import Phase, RunRecord
 from dalsegno.observers import Observer, notify
-from dalsegno.run import Run
+from dalsegno.runs import Action, Run
 from dalsegno.settings import Durability, RunSettings
 from dalsegno.task import Task
 from dalsegno_storage import Store, open_store
@@ -34,6 +33,7 @@ from dalsegno_storage import Store, open_store
 if TYPE_CHECKING:
     from dalsegno._code import RunCode
     from dalsegno._codebase import Codebase
+    from dalsegno._elsewhere import Elsewhere
     from dalsegno.interface import Source
 
 __all__ = ["Engine", "RunContext"]
@@ -63,6 +63,8 @@ class Engine:
         durability: Durability = "full",
         observers: Iterable[Observer] = (),
     ) -> None:
+        if not (store is None or isinstance(store, (str, Path)) or hasattr(store, "read")):
+            raise ConfigError(f"store is a path, a URL or an open store, not {store!r}")
         config = find_config(store=store if isinstance(store, (str, Path)) else None)
         self._settings = RunSettings(
             project=project or config.project, domain=domain or config.domain, durability=durability
@@ -74,7 +76,7 @@ class Engine:
         self._ledger: Ledger | None = None
         self._codebase: Codebase | None = None
         self._live: dict[int, LiveRun] = {}
-        self._processes: dict[int, Process] = {}
+        self._elsewhere: dict[int, Elsewhere] = {}
 
     async def __aenter__(self) -> Self:
         if self._ledger is not None:
@@ -145,34 +147,18 @@ class Engine:
             raise UsageError(
                 "isolation='process' needs an engine that was given the path or URL of its store"
             )
-        from dalsegno._isolated import spawn  # subprocesses are rare and take long to import
+        from dalsegno._elsewhere import start  # subprocesses are rare and take long to import
 
         inputs = encode_map(changed.items(), module_name=recorded_module_name)
         await self.ledger.store(self.ledger.blobs(inputs.blobs))
-        process, (project, domain, name) = await spawn(
-            self._place, self._settings, settings, run_name, action_name, inputs.data, source
+        elsewhere = await start(
+            self.ledger,
+            (self._place, self._settings, settings, run_name, action_name, inputs.data, source),
         )
-        run = self.get_run(name, project=project, domain=domain)
-        self._processes[run.record.id] = process
-        self._tasks.start_soon(self._supervise, process, run)
-        return run
-
-    async def _supervise(self, process: Process, run: Run[Any]) -> None:
-        """Wait for the process of a run; what it left open when it was killed ends as aborted."""
-        try:
-            status = await process.wait()
-        finally:
-            del self._processes[run.record.id]
-        if not run.done():
-            reason = f"its process ended with status {status}"
-            ended: dict[str, Any] = {
-                "phase": Phase.ABORTED,
-                "ended_at": time.time_ns(),
-                "failure": Failure("dalsegno.errors:RunAbortedError", reason, ""),
-            }
-            root, *rest = self.ledger.actions(run.record.id)
-            left = [action._replace(**ended) for action in rest if not action.phase.is_terminal]
-            await self.ledger.end(run.record, root._replace(**ended), [], left)
+        run_id = elsewhere.run.id
+        self._elsewhere[run_id] = elsewhere
+        self._tasks.start_soon(elsewhere.supervise, self._elsewhere.pop)
+        return Run(self, elsewhere.run)
 
     async def _drive(
         self, start: Start, ledger: Ledger, nested: bool, *, task_status: TaskStatus[Run[Any]]
@@ -239,6 +225,7 @@ class Engine:
 
     def get_run(self, name: str, *, project: str | None = None, domain: str | None = None) -> Run[Any]:
         """The run of that name; RunNotFoundError with near matches."""
+        _check_text("a run", name)
         return Run(self, self.ledger.find_run(*self._place_of(project, domain), name))
 
     def list_runs(
@@ -260,6 +247,10 @@ class Engine:
         ones are reruns of; `before` continues after the last run of an earlier page; `everywhere` looks into all
         projects and domains.
         """
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            raise UsageError(f"limit is a number of runs from 1 up, not {limit!r}")
+        if before is not None and not isinstance(before, Run):
+            raise UsageError(f"before is the last run of an earlier page, not {before!r}")
         own_project, own_domain = self._place_of(project, domain)
         query = Query(
             project=project if everywhere else own_project,
@@ -318,8 +309,9 @@ class Engine:
 
     def stop(self, run_id: int, reason: str) -> bool:
         """Cancel a run that this engine executes; says whether it does."""
-        if run_id in self._processes:
-            self._processes[run_id].terminate()
+        elsewhere = self._elsewhere.get(run_id)
+        if elsewhere is not None:
+            elsewhere.stop(reason)
             return True
         live = self._live.get(run_id)
         if live is None:
@@ -359,6 +351,8 @@ class RunContext:
         are not given are those of the source run. Raises RunNotFoundError, ActionNotFoundError, InputError,
         BundleLoadError, RunExistsError, all before anything is recorded.
         """
+        if inputs is not None and not isinstance(inputs, Mapping):
+            raise UsageError(f"inputs maps names of inputs to values, and is not {inputs!r}")
         return await self.rerun_with(
             run_name, action_name, {**(inputs or {}), **changed}, task_template=task_template
         )
@@ -373,6 +367,8 @@ class RunContext:
         source: Source | Mapping[str, Source] = "python",
     ) -> Run[Any]:
         """The same with the changed inputs as a mapping; `source` says whether they are Python values, text, or JSON."""
+        _check_text("a run to rerun", run_name)
+        _check_text("an action to rerun", action_name)
         engine, settings = self._engine, self._settings
         if settings.isolation == "process" and task_template is None:
             return await engine.start_elsewhere(settings, run_name, action_name, changed, source)
@@ -381,6 +377,12 @@ class RunContext:
                 engine, settings, run_name, action_name, changed, task_template=task_template, source=source
             )
         )
+
+
+def _check_text(what: str, name: object) -> None:
+    if not isinstance(name, str):
+        cure = f"; write {name.name!r}, its .name" if isinstance(name, (Run, Action)) else ""
+        raise UsageError(f"{what} is given by its name, not as {name!r}{cure}")
 
 
 def _phases(phases: Phase | str | Iterable[Phase | str] | None) -> frozenset[Phase] | None:

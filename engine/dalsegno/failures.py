@@ -19,7 +19,7 @@ from dalsegno.codec import decode, encode
 from dalsegno.errors import RecordedError
 from dalsegno.models import Failure
 
-__all__ = ["failure_of", "revive"]
+__all__ = ["aborted", "failure_of", "revive"]
 
 TEXT_LIMIT = 64 << 10
 """Longer messages and tracebacks lose their middle; in characters."""
@@ -43,6 +43,11 @@ _FIELDS: dict[type[BaseException], tuple[str, ...]] = {
     SystemExit: ("code",),
 }
 """What built-in classes keep beside their arguments and attributes."""
+
+
+def aborted(reason: str) -> Failure:
+    """The record of an action that was stopped from outside."""
+    return Failure("dalsegno.errors:RunAbortedError", reason, "")
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 __all__ = [
     "ActionRecord",
+    "CopyStyle",
     "Failure",
     "NOTHING",
     "Part",
@@ -23,6 +24,9 @@ __all__ = [
     "Values",
 ]
 
+
+CopyStyle = Literal["loaded_modules", "all", "none"]
+"""Which files go into a bundle: those of the modules, every file below the source roots, or none."""
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 """No labels, no variables."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from dalsegno._identity import ROOT_NAME
 from dalsegno._ledger import Ledger, LogLine
 from dalsegno._values import values_digest
 from dalsegno.codec import view
@@ -39,7 +40,6 @@ __all__ = [
     "run_view",
 ]
 
-ROOT = "a0"
 UNNAMED = "?"
 
 
@@ -160,7 +160,7 @@ def run_view(run: RunRecord) -> RunView:
         "domain": run.domain,
         "phase": run.phase.value,
         "task": run.task,
-        "action": ROOT,
+        "action": ROOT_NAME,
         "labels": dict(run.labels),
         "env_vars": dict(run.env_vars),
         "relation": None

@@ -9,8 +9,9 @@ from typing import Any, ParamSpec, TypeVar
 from dalsegno._blocking import block
 from dalsegno._default import default_engine, in_portal
 from dalsegno.engine import RunContext
-from dalsegno.run import Run
-from dalsegno.settings import CopyStyle, Durability, Isolation, RunSettings
+from dalsegno.models import CopyStyle
+from dalsegno.runs import Run
+from dalsegno.settings import Durability, Isolation, RunSettings
 from dalsegno.task import Task
 
 __all__ = ["Runner", "rerun", "run", "with_runcontext"]

@@ -10,11 +10,11 @@ from types import NoneType
 from typing import Literal, get_args
 
 from dalsegno.errors import ConfigError, InvalidNameError
+from dalsegno.models import CopyStyle
 from dalsegno.names import check_name, check_text
 
-__all__ = ["CopyStyle", "Durability", "Isolation", "RunSettings"]
+__all__ = ["Durability", "Isolation", "RunSettings"]
 
-CopyStyle = Literal["loaded_modules", "all", "none"]
 Durability = Literal["full", "relaxed"]
 Isolation = Literal["private", "process"]
 

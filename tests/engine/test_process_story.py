@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -418,3 +419,55 @@ def test_a_rerun_in_a_process_of_its_own(recorded: Path, script: Script, tmp_pat
     assert (name, phase) == ("apart", "succeeded")
     assert same(shown, {"q": 1})
     assert "texts" in refused
+
+
+KILLED = {
+    "flow.py": """
+        import os
+        import signal
+
+        import dalsegno
+
+        env = dalsegno.TaskEnvironment("flow")
+
+        @env.task
+        def step(n: int) -> int:
+            return n * n
+
+        @env.task
+        def main(count: int) -> int:
+            for n in range(count):
+                os.write(1, f"{n} {step(n)}\\n".encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+            return 0
+
+        if __name__ == "__main__":
+            dalsegno.init("store")
+            dalsegno.with_runcontext(name="killed").run(main, 50).wait()
+    """
+}
+
+
+def test_what_was_seen_completed_is_there_after_a_kill(write_files: Write, script: Script) -> None:
+    folder = write_files("tree", KILLED)
+    status, printed = script(
+        """
+        import json, subprocess, sys
+        ended = subprocess.run([sys.executable, "flow.py"], stdout=subprocess.PIPE, text=True)
+        print(json.dumps([ended.returncode, ended.stdout]))
+        """,
+        cwd=folder,
+    )
+    assert status == -signal.SIGKILL
+    assert [line.split() for line in printed.splitlines()] == [[str(n), str(n * n)] for n in range(50)]
+    found = script(
+        """
+        import json, dalsegno
+        dalsegno.init("store")
+        run = dalsegno.Run.get("killed")
+        steps = [action for action in run.actions() if action.task == "flow.step"]
+        print(json.dumps([[a.inputs()["n"], a.outputs()[0], str(a.phase)] for a in steps]))
+        """,
+        cwd=folder,
+    )
+    assert found == [[n, n * n, "succeeded"] for n in range(50)]

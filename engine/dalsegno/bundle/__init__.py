@@ -2,7 +2,7 @@
 
 from dalsegno.bundle._files import identities
 from dalsegno.bundle._modules import is_user_module
-from dalsegno.bundle.capture import Capture, CopyStyle, capture
+from dalsegno.bundle.capture import Capture, capture
 from dalsegno.bundle.disk import write_files
 from dalsegno.bundle.environment import Manifest, differences, installed, manifest
 from dalsegno.bundle.loader import How, LoadedBundle, load, recorded_module_name, unload
@@ -13,7 +13,6 @@ __all__ = [
     "Bundle",
     "BundleFile",
     "Capture",
-    "CopyStyle",
     "How",
     "LoadedBundle",
     "Manifest",

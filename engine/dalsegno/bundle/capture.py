@@ -20,7 +20,6 @@ from functools import partial
 from os.path import abspath, join, relpath
 from pathlib import Path
 from threading import RLock
-from typing import Literal
 
 from dalsegno.bundle._files import Identity, blob_of, is_current, listing, read_again
 from dalsegno.bundle._importer import space_of
@@ -30,11 +29,10 @@ from dalsegno.bundle._roots import environment_around, is_user_folder
 from dalsegno.bundle._walk import Walk
 from dalsegno.bundle.model import Bundle, BundleFile, checked
 from dalsegno.errors import BundleCaptureError
+from dalsegno.models import CopyStyle
 
-__all__ = ["Capture", "CopyStyle", "capture"]
+__all__ = ["Capture", "capture"]
 
-CopyStyle = Literal["loaded_modules", "all", "none"]
-"""Which files go into a bundle: those of the modules, every file below the roots, or none."""
 
 _REMEMBERED = 64
 

@@ -23,7 +23,7 @@ from dalsegno.cli._text import clean, clean_lines, value_text
 from dalsegno.engine import Engine
 from dalsegno.models import ActionRecord, RunRecord
 from dalsegno.observers import Observer, notify
-from dalsegno.run import Run
+from dalsegno.runs import Run
 
 MOST_LINES = 60
 """Outputs longer than this are cut; `get io` has them whole."""

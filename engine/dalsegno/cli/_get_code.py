@@ -33,7 +33,7 @@ def get_code(ctx: click.Context, run_name: str, output: str | None, as_json: boo
 
             ledger = records.ledger
             try:
-                write_files(bundle, lambda digest: ledger.get("blob", digest), output)
+                write_files(bundle, ledger.blob, output)
             except OSError as error:
                 raise CommandError(f"{output} cannot be written: {error.strerror}") from error
     files = query.file_views(bundle)

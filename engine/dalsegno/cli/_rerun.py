@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import rich_click as click
 
+from dalsegno._identity import ROOT_NAME
 from dalsegno.cli._inputs import InputsCommand, given_inputs
 from dalsegno.cli._options import completing, json_option, place_options, run_argument, run_options
 from dalsegno.cli._store import reading
@@ -14,10 +15,9 @@ from dalsegno.cli._text import value_text
 
 if TYPE_CHECKING:
     from dalsegno.engine import Engine
-    from dalsegno.run import Run
+    from dalsegno.runs import Run
     from dalsegno.settings import Durability, Isolation
 
-ROOT = "a0"
 SHOWN = 60
 """So many characters of a recorded value are shown by help."""
 
@@ -34,7 +34,7 @@ class RerunCommand(InputsCommand):
 
         with reading(ctx) as records:
             ledger = records.ledger
-            action = ledger.action(records.run(known["run_name"]), known["action_name"] or ROOT)
+            action = ledger.action(records.run(known["run_name"]), known["action_name"] or ROOT_NAME)
             template = ledger.template(action.template)
             recorded = ledger.named(action.inputs)
         interface = Interface.from_record(template.interface, name=template.name, decode=_never)
@@ -52,7 +52,7 @@ class RerunCommand(InputsCommand):
 @click.option(
     "--action-name",
     metavar="ACTION",
-    default=ROOT,
+    default=ROOT_NAME,
     shell_complete=completing("actions"),
     help="The action to run again, in place of the whole run.",
 )

@@ -16,10 +16,10 @@ from dalsegno.cli._table import print_json, print_table
 from dalsegno.cli._text import clean_lines
 
 if TYPE_CHECKING:
-    from dalsegno.bundle import CopyStyle
     from dalsegno.engine import Engine
     from dalsegno.interface import Option
-    from dalsegno.run import Run
+    from dalsegno.models import CopyStyle
+    from dalsegno.runs import Run
     from dalsegno.settings import Durability
     from dalsegno.task import Task
 

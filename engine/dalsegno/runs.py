@@ -118,10 +118,7 @@ class _Recorded:
         return self._records.code(template.bundle_digest).resolve(module, qualname)
 
     def _decode(self, data: bytes) -> Any:
-        def read_blob(digest: bytes) -> bytes:
-            return self._records.ledger.get("blob", digest)
-
-        return decode(data, resolve=self._resolve, read_blob=read_blob)
+        return decode(data, resolve=self._resolve, read_blob=self._records.ledger.blob)
 
 
 class Run(_Recorded, Generic[T]):
