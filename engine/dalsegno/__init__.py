@@ -7,7 +7,7 @@ from dalsegno._context import ctx, group
 from dalsegno._lazily import lazily
 from dalsegno.models import Phase
 from dalsegno.opaque import Image, PodTemplate, Resources, ReusePolicy, Secret
-from dalsegno.task import Cache, RetryStrategy, Task, TaskEnvironment, Timeout
+from dalsegno.task import Backoff, Cache, RetryStrategy, Task, TaskEnvironment, Timeout
 
 if TYPE_CHECKING:
     from dalsegno._default import init, init_from_config
@@ -38,6 +38,7 @@ __getattr__ = lazily(
 
 __all__ = [
     "Action",
+    "Backoff",
     "Cache",
     "Dir",
     "Engine",

@@ -1,67 +1,155 @@
-"""The code of runs: what a task's template says of it, and how a recorded task is found again."""
+"""The code of runs: what a task's template says of it, and how a recorded task is found again.
+
+What a task's result depends on besides its inputs is worked out here too: the code that it reaches in the bundle, the
+versions of what that code imports from elsewhere, and the environment variables that it reads.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
-from typing import Any
+import os
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
+from functools import partial
+from itertools import chain
+from typing import Any, NamedTuple, TypeVar
+
+import msgpack
 
 from dalsegno import _records as records
-from dalsegno._ledger import Ledger, Put
+from dalsegno._analysis import Analysis
+from dalsegno._context import current
+from dalsegno._ledger import Ledger
+from dalsegno._puts import Put
+from dalsegno._reuse import Basis, basis_of
 from dalsegno.bundle import (
     LoadedBundle,
+    ReadBlob,
     importable_name,
     is_user_module,
+    lookup,
     pickle_function,
     recorded_module_name,
+    versions,
 )
+from dalsegno.closure import Closure, Symbol, Widening
+from dalsegno.closure.values import function_digest
 from dalsegno.codec import decode, encode
 from dalsegno.errors import BundleLoadError
-from dalsegno.models import TaskTemplate
+from dalsegno.models import NO_VARIABLES, ClassCode, TaskTemplate
 from dalsegno.task import ENVIRONMENT_SETTINGS, Task
 
 _logger = logging.getLogger("dalsegno")
 
+T = TypeVar("T")
+
 REMEMBERED = 1000
 """How many tasks' templates are kept at hand."""
+
+ANY = "*"
+"""Stands for all variables among those that a closure reads."""
+
+
+class Reached(NamedTuple):
+    """The code that a task or class reaches: what it is, the versions of what it takes from elsewhere, and the digest
+    of both."""
+
+    closure: Closure
+    packages: Mapping[str, str]
+    digest: bytes
+
+
+class Recorded(NamedTuple):
+    """A task's template, its digest, and the puts that store it, none once they are known to be stored."""
+
+    template: TaskTemplate
+    digest: bytes
+    puts: list[Put]
+    basis: Basis
 
 
 class RunCode:
     """The code of one bundle, as the runs of this process use it.
 
     `manifest` is the digest of the environment that the code was captured in, and `puts` store bundle and manifest;
-    both are for code that is captured, code that is loaded has them in the store.
+    both are for code that is captured, code that is loaded has them in the store. `read` gives the files of the bundle.
     """
 
     def __init__(
-        self, ledger: Ledger, bundle: bytes, loaded: LoadedBundle, manifest: bytes, puts: list[Put]
+        self,
+        ledger: Ledger,
+        analysis: Analysis,
+        bundle: bytes,
+        loaded: LoadedBundle,
+        read: ReadBlob,
+        manifest: bytes = b"",
+        puts: list[Put] | None = None,
     ) -> None:
         self.bundle = bundle
         self.loaded = loaded
         self.manifest = manifest
-        self.puts = puts
+        self.puts = puts or []
+        self._by_value: dict[object, tuple[Task[Any, Any], Recorded]] = {}
         self._ledger = ledger
-        self._templates: dict[int, tuple[Task[Any, Any], bytes, list[Put]]] = {}
+        self._analysis = analysis
+        self._read = read
+        self._templates: dict[object, tuple[Task[Any, Any], Recorded]] = {}
+        self._reached: dict[object, Reached] = {}
+        self._class_codes: dict[tuple[tuple[str, str], ...], ClassCode | None] = {}
+
+    def for_run(self) -> RunCode:
+        """The same for one run: what tasks without a source capture is looked at anew, since it may have changed."""
+        own = copy(self)
+        own._by_value = {}
+        return own
 
     def resolve(self, module: str, qualname: str) -> Any:
         """The object of that name: the bundle's if it has the module, the environment's otherwise."""
         return self.loaded.resolve(module, qualname)
 
-    def code_digest(self, task: Task[Any, Any]) -> bytes:
-        """The digest of all code that the task can reach: its whole bundle, which is too much but never too little."""
-        name = f"{recorded_module_name(task.module)}\0{task.qualname}"
-        return hashlib.sha256(b"code\0" + self.bundle + name.encode()).digest()
+    def reached(self, task: Task[Any, Any]) -> Reached:
+        """The code that the task can reach."""
+        if importable_name(task.function) is None:
+            return self._reach("", "", task)
+        return self._known(
+            task.function, lambda: self._reach(recorded_module_name(task.module), task.qualname)
+        )
 
-    def template(self, task: Task[Any, Any]) -> tuple[bytes, list[Put]]:
-        """The digest of the task's template, and the puts that store it, none once they are known to be stored."""
-        known = self._templates.get(id(task))
+    def class_code(self, names: tuple[tuple[str, str], ...]) -> ClassCode | None:
+        """The code of the user's classes and functions among these; None when none of them is the user's."""
+        if not names:
+            return None
+        if names not in self._class_codes:
+            if len(self._class_codes) >= REMEMBERED:
+                self._class_codes.clear()
+            self._class_codes[names] = self._class_code(names)
+        return self._class_codes[names]
+
+    def _class_code(self, names: tuple[tuple[str, str], ...]) -> ClassCode | None:
+        own = tuple(name for name in names if self.loaded.bundle.has_module(name[0]))
+        if not own:
+            return None
+        digests = [self._known(name, partial(self._reach, *name)).digest for name in own]
+        return ClassCode(own, hashlib.sha256(b"classes\0" + b"".join(digests)).digest())
+
+    def template(self, task: Task[Any, Any], variables: Mapping[str, str]) -> Recorded:
+        """The task's template; `variables` are those that the action sees above those of the process."""
+        known = self._by_value.get(id(task))
         if known is not None:
-            return known[1:]
+            return known[1]
+        by_value = importable_name(task.function) is None
+        reached = self._reach("", "", task) if by_value else self.reached(task)
+        environ = _values_of(reached.closure.environ, variables)
+        key = (id(task), *environ.items())
+        known = self._templates.get(key)
+        if known is not None and not by_value:
+            return known[1]
         module = recorded_module_name(task.module)
         pickle: bytes | None = None
         puts: list[Put] = []
-        if importable_name(task.function) is None:
+        if by_value:
             pickle, puts = self._ledger.prepare("blob", pickle_function(task).data)
         elif not self.loaded.bundle.has_module(module) and is_user_module(task.module):
             _logger.warning(
@@ -70,6 +158,7 @@ class RunCode:
                 task.name,
                 module,
             )
+        closure, closure_puts = self._ledger.prepare("closure", reached.closure.encode())
         template = TaskTemplate(
             name=task.name,
             short_name=task.short_name,
@@ -79,23 +168,99 @@ class RunCode:
             doc=(task.__doc__ or "").strip(),
             interface=task.interface.record(_encoded),
             settings={name: _encoded(value) for name, value in sorted(_recorded_settings(task).items())},
-            code_digest=self.code_digest(task),
+            code_digest=reached.digest,
             bundle_digest=self.bundle,
             pickle=pickle,
+            closure=closure,
+            packages=reached.packages,
+            environ=environ,
         )
         digest, more = self._ledger.prepare("template", records.pack_template(template))
-        puts += more
+        recorded = Recorded(template, digest, [*puts, *closure_puts, *more], basis_of(template))
+        if by_value:
+            self._by_value[id(task)] = (task, recorded)
+            return recorded
         if len(self._templates) >= REMEMBERED:  # tasks made by `override` come and go
             self._templates.clear()
-        self._templates[id(task)] = (task, digest, puts)
-        return digest, puts
+        self._templates[key] = (task, recorded)
+        return recorded
 
-    def stored(self, task: Task[Any, Any]) -> None:
-        """The puts of the task's template, and those of the code, have been handed to the ledger."""
-        self.puts = []
-        known = self._templates.get(id(task))
-        if known is not None:
-            self._templates[id(task)] = (*known[:2], [])
+    def text(self, module: str) -> bytes:
+        """The source text of a module of the bundle, b"" for any other."""
+        file = self.loaded.bundle.file_of(module)
+        return b"" if file is None else self._read(file.blob)
+
+    def stored(self, recorded: Recorded) -> None:
+        """The puts of the template, and those of the code, have been handed to the ledger."""
+        self.puts.clear()
+        recorded.puts.clear()
+
+    def _known(self, key: object, make: Callable[[], Reached]) -> Reached:
+        known = self._reached.get(key)
+        if known is None:
+            if len(self._reached) >= REMEMBERED:
+                self._reached.clear()
+            known = self._reached[key] = make()
+        return known
+
+    def _reach(self, module: str, qualname: str, task: Task[Any, Any] | None = None) -> Reached:
+        if task is not None:
+            closure = self._reach_by_value(task)
+        elif self.loaded.bundle.has_module(module):
+            closure = self._analysis.closure(self.loaded.bundle, self._read, module, qualname)
+        elif is_user_module(module):
+            closure = _unknown(module, qualname, "the module was loaded after the code was recorded")
+        else:
+            closure = Closure(module, qualname, packages=(module.partition(".")[0],))
+        packages = versions(closure.packages)
+        named = msgpack.packb(sorted(packages.items()))
+        return Reached(closure, packages, hashlib.sha256(b"code\0" + closure.digest + named).digest())
+
+    def _reach_by_value(self, task: Task[Any, Any]) -> Closure:
+        """The closure of a task that has no source in the bundle: its code objects, and the values that it captures."""
+        bundle = self.loaded.bundle
+        named: dict[tuple[str, str], Closure] = {}
+
+        def static(module: str, qualname: str) -> bytes:
+            found = named[module, qualname] = self._reach(recorded_module_name(module), qualname).closure
+            digest: bytes = found.digest
+            return digest
+
+        def encoded(value: object) -> tuple[bytes, bool]:
+            found = encode(value, module_name=recorded_module_name)
+            code = self.class_code(found.classes)
+            return found.data + (b"" if code is None else code.digest), found.opaque
+
+        found = function_digest(
+            task.function,
+            importable=lambda thing: importable_name(thing) if lookup(thing) is thing else None,
+            is_user=lambda name: bundle.has_module(recorded_module_name(name)) or is_user_module(name),
+            static=static,
+            encode=encoded,
+            unwrap=lambda thing: thing.function if isinstance(thing, Task) else thing,
+        )
+        module, name = recorded_module_name(task.module), task.qualname
+        digest = secrets.token_bytes(16) if found.opaque else found.digest[:16]
+        others = list(named.values())
+        return Closure(
+            module,
+            name,
+            symbols=tuple(
+                sorted(
+                    {
+                        Symbol(module, f"{name} by value", digest),
+                        *chain.from_iterable(c.symbols for c in others),
+                    }
+                )
+            ),
+            packages=_merged(found.packages, (c.packages for c in others)),
+            files=_merged((), (c.files for c in others)),
+            environ=_merged(found.environ, (c.environ for c in others)),
+            widened=_merged(
+                tuple(Widening(module, what, "value", reason) for what, reason in found.widened),
+                (c.widened for c in others),
+            ),
+        )
 
     def task(self, template: TaskTemplate) -> Task[Any, Any]:
         """The task that a template describes, with the settings recorded there."""
@@ -125,3 +290,37 @@ def _environment_settings(task: Task[Any, Any]) -> Mapping[str, Any]:
 
 def _recorded_settings(task: Task[Any, Any]) -> Mapping[str, Any]:
     return {**_environment_settings(task), **task.settings}
+
+
+def _merged(first: tuple[T, ...], more: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
+    found: list[Any] = sorted({*first, *chain.from_iterable(more)})
+    return tuple(found)
+
+
+def _values_of(names: tuple[str, ...], variables: Mapping[str, str]) -> Mapping[str, bytes]:
+    """Digests of the values that these variables have, `variables` above those of the process; b"" for none.
+
+    Where all are read, those above the process's count, and of these only those that are named are looked for.
+    """
+    if not names:
+        return NO_VARIABLES
+    wanted = {*names, *variables} - {ANY} if ANY in names else set(names)
+    token = current.set(None)  # so that `os.environ` is that of the process
+    try:
+        values = {name: variables.get(name, os.environ.get(name)) for name in sorted(wanted)}
+    finally:
+        current.reset(token)
+    return {
+        name: b"" if value is None else hashlib.sha256(value.encode("utf-8", "surrogateescape")).digest()[:16]
+        for name, value in values.items()
+    }
+
+
+def _unknown(module: str, qualname: str, reason: str) -> Closure:
+    """Stands for code that cannot be told, and is never equal to other code."""
+    return Closure(
+        module,
+        qualname,
+        symbols=(Symbol(module, qualname, secrets.token_bytes(16)),),
+        widened=(Widening(module, qualname, "bundle", reason),),
+    )

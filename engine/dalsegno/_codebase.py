@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dalsegno import _records as records
+from dalsegno._analysis import Analysis
 from dalsegno._code import RunCode
 from dalsegno._ledger import Ledger
 from dalsegno.bundle import (
@@ -34,6 +35,7 @@ class Codebase:
 
     def __init__(self, ledger: Ledger, folder: Path | None) -> None:
         self._ledger = ledger
+        self._analysis = Analysis(ledger)
         self._folder = folder
         self._live: dict[bytes, RunCode] = {}
         self._recorded: dict[tuple[bytes, str | None], RunCode] = {}
@@ -59,7 +61,7 @@ class Codebase:
         code = self._live.get(digest)
         if code is None:
             code = self._live[digest] = self._new(taken)
-        return code
+        return code.for_run()
 
     def recorded(self, bundle: bytes, settings: RunSettings | None = None) -> RunCode:
         """The recorded code with that digest; it is loaded when something of it is asked for."""
@@ -72,8 +74,10 @@ class Codebase:
         loaded = load(content, self._ledger.blob, isolation=isolation)
         code = self._recorded.get((bundle, isolation))
         if code is None or code.loaded is not loaded:
-            code = self._recorded[bundle, isolation] = RunCode(self._ledger, bundle, loaded, b"", [])
-        return code
+            code = self._recorded[bundle, isolation] = RunCode(
+                self._ledger, self._analysis, bundle, loaded, self._ledger.blob
+            )
+        return code.for_run()
 
     def compare_environment(self, recorded: bytes, *, strict: bool) -> None:
         """Warn of packages that differ from the recorded ones, once per manifest; refuse them if `strict`."""
@@ -95,7 +99,15 @@ class Codebase:
         if bundle_puts:  # a bundle that is there has its files there
             for blob in bundle.blobs():
                 puts += self._ledger.prepare("blob", taken.read(blob))[1]
-        return RunCode(self._ledger, digest, load(bundle, taken.read), manifest_digest, [*puts, *bundle_puts])
+        return RunCode(
+            self._ledger,
+            self._analysis,
+            digest,
+            load(bundle, taken.read),
+            taken.read,
+            manifest_digest,
+            [*puts, *bundle_puts],
+        )
 
 
 def _included(environment: TaskEnvironment, seen: set[int]) -> Iterator[tuple[Path, str]]:

@@ -31,7 +31,8 @@ class TaskContext(NamedTuple):
     """What a running task can know about itself; false outside of a run.
 
     `run_start_time` is in nanoseconds since the epoch; `attempt_number` counts from 0; `group_data` is the
-    innermost `group` with those around it, joined by "/", or "".
+    innermost `group` with those around it, joined by "/", or "". `idempotency_key` is the same for every attempt of an
+    action, and another one for every other action and rerun: hand it to services that do a thing once per key.
     """
 
     action: ActionContext | None = None
@@ -39,6 +40,7 @@ class TaskContext(NamedTuple):
     run_start_time: int = 0
     mode: str = "local"
     group_data: str = ""
+    idempotency_key: str = ""
     custom_context: Mapping[str, str] = NOTHING
     labels: Mapping[str, str] = NOTHING
     env_vars: Mapping[str, str] = NOTHING

@@ -11,6 +11,7 @@ from anyio.abc import Process
 
 from dalsegno._isolated import spawn
 from dalsegno._ledger import Ledger
+from dalsegno._puts import End
 from dalsegno.failures import aborted
 from dalsegno.models import Phase, RunRecord
 
@@ -56,7 +57,7 @@ class Elsewhere:
         }
         root, *rest = self._ledger.actions(run.id)
         left = [action._replace(**ended) for action in rest if not action.phase.is_terminal]
-        await self._ledger.end(run, root._replace(**ended), [], left)
+        await self._ledger.end(run, End(root._replace(**ended)), left)
 
 
 async def start(ledger: Ledger, request: tuple[Any, ...]) -> Elsewhere:

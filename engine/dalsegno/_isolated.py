@@ -11,23 +11,20 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import anyio
 from anyio.abc import Process
 
+from dalsegno._request import Request
 from dalsegno.bundle import Bundle, write_files
 from dalsegno.codec import decode, default_resolve, encode
 from dalsegno.errors import UsageError
 from dalsegno.failures import failure_of, revive
 from dalsegno.models import Failure
 from dalsegno.settings import RunSettings
-
-if TYPE_CHECKING:
-    from dalsegno.interface import Source
 
 _START = "import sys; sys.path.extend({paths!r}); from dalsegno._isolated import main; main()"
 
@@ -36,15 +33,13 @@ async def spawn(
     place: str,
     own: RunSettings,
     settings: RunSettings,
-    run_name: str,
-    action_name: str,
+    wanted: Request,
     changed: bytes,
-    source: Source | Mapping[str, Source],
 ) -> tuple[Process, tuple[str, str, str]]:
     """Start a rerun in a new process; gives the process and the project, domain and name of the run it recorded.
 
-    `own` are the settings of the engine, `settings` those of the rerun, `changed` the encoded inputs. Raises what the rerun raised before it was
-    recorded.
+    `own` are the settings of the engine, `settings` those of the rerun, `changed` the encoded inputs. Raises what the
+    rerun raised before it was recorded.
     """
     if place.partition(":")[0] == "memory":
         raise UsageError("isolation='process' needs a store that another process can open, not one in memory")
@@ -55,10 +50,14 @@ async def spawn(
         "settings": asdict(
             replace(settings, isolation=None, durability=settings.durability or own.durability)
         ),
-        "run": run_name,
-        "action": action_name,
         "changed": changed,
-        "source": source if isinstance(source, str) else dict(source),
+        "wanted": {
+            "run": wanted.run,
+            "action": wanted.action,
+            "source": wanted.source if isinstance(wanted.source, str) else dict(wanted.source),
+            "recover": wanted.recover,
+            "forced": wanted.forced,
+        },
     }
     paths = [str(Path(sys.modules[name].__path__[0]).parent) for name in ("dalsegno", "dalsegno_storage")]
     process = await anyio.open_process(
@@ -93,22 +92,20 @@ def main() -> None:
 
 async def _serve(request: dict[str, Any], answers: BinaryIO, folder: str) -> None:
     from dalsegno._rerun import find_source
-    from dalsegno.engine import Engine, RunContext
+    from dalsegno.engine import Engine
+    from dalsegno.run_context import RunContext
 
     async with Engine(request["place"], project=request["project"], domain=request["domain"]) as engine:
         try:
             settings = RunSettings(**request["settings"])
-            source = engine.ledger.action(find_source(engine, settings, request["run"]), request["action"])
+            changed = decode(request["changed"], read_blob=engine.ledger.blob)
+            wanted = Request(**request["wanted"], changed=changed)
+            source = engine.ledger.action(find_source(engine, settings, wanted.run), wanted.action)
             bundle = engine.ledger.template(source.template).bundle_digest
             content = Bundle.decode(engine.ledger.get("bundle", bundle))
             write_files(content, engine.ledger.blob, folder)
             sys.path.insert(0, folder)
-            run = await RunContext(engine, settings).rerun_with(
-                request["run"],
-                request["action"],
-                decode(request["changed"], read_blob=engine.ledger.blob),
-                source=request["source"],
-            )
+            run = await RunContext(engine, settings).rerun_with(wanted)
         except Exception as error:  # told to the parent, which raises it
             failure = failure_of(error)
             _answer(answers, {"failure": (failure.kind, failure.message, failure.text, failure.state)})

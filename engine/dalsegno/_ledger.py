@@ -15,6 +15,7 @@ from dalsegno import _records as records
 from dalsegno._identity import ROOT_NAME, long_action_name, split_action_name
 from dalsegno._listing import Query, candidates, run_of
 from dalsegno._phases import advance
+from dalsegno._puts import PART_BYTES, End, Put, is_over, parts, put_missing, putting, small, unless_there
 from dalsegno._values import Encoded, parts_of
 from dalsegno._writer import Writer
 from dalsegno.codec import BlobSource
@@ -25,20 +26,17 @@ from dalsegno_storage.objects import Prepared, get_object, has_object
 from dalsegno_storage.protocol import Store
 from dalsegno_storage.protocol import Writer as Transaction
 
-PART_BYTES = 4 << 20
-"""Objects larger than this are written ahead of their record, in transactions of about this size."""
-
-Put = tuple[bytes, bytes]
-
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A piece of what an action printed or logged: its stream, its time in nanoseconds, and the text."""
+    """A piece of what an action printed or logged: its stream, its time in nanoseconds, the text, and the attempt,
+    from 1, that it came from."""
 
     seq: int
     stream: str
     at: int
     text: str
+    attempt: int = 1
 
 
 class Ledger:
@@ -93,6 +91,15 @@ class Ledger:
             for put in Prepared(digest, "blob", source.read()).parts
         ]
 
+    def derived(self, place: bytes) -> bytes | None:
+        """What is kept at a place made by `derived_key`; None when it has to be made again."""
+        with self._store.read() as reader:
+            return reader.get(place)
+
+    def keep_derived(self, place: bytes, data: bytes) -> None:
+        """Keep something that can be made again; nobody waits for it."""
+        self.writer.put_lazily(place, lambda _: data)
+
     def has(self, digest: bytes) -> bool:
         """Whether the object is there."""
         with self._store.read() as reader:
@@ -105,46 +112,51 @@ class Ledger:
 
     async def store(self, puts: list[Put]) -> None:
         """Store objects and wait until they are on disk, in transactions of bounded size."""
-        for part in _parts(puts):
-            await self.writer.commit(_putting(part), size=PART_BYTES)
+        for part in parts(puts):
+            await self.writer.commit(putting(part), size=PART_BYTES)
 
     def store_blocking(self, puts: list[Put]) -> None:
         """The same for a thread without an event loop."""
-        for part in _parts(puts):
-            self.writer.commit_blocking(_putting(part), size=PART_BYTES)
+        for part in parts(puts):
+            self.writer.commit_blocking(putting(part), size=PART_BYTES)
 
     def put_soon(self, puts: list[Put]) -> None:
         """Have objects stored no later than any record that is handed in after them."""
         for key, data in puts:
-            self.writer.put_lazily(key, _unless_there(key, data))
+            self.writer.put_lazily(key, unless_there(key, data))
 
-    async def complete(self, action: ActionRecord, puts: list[Put], *, durable: bool) -> None:
-        """Record how an action ended, with the objects it refers to; wait for the disk if `durable`."""
-        if durable:
-            puts = puts if _small(puts) else await self._ahead(puts)
-            await self.writer.commit(self._completion(action, puts))
+    async def complete(self, end: End) -> None:
+        """Record how an action ended, with the objects it refers to; wait for the disk if that is wanted."""
+        if end.durable:
+            puts = end.puts if small(end.puts) else await self._ahead(end.puts)
+            await self.writer.commit(self._completion(end.record, puts, end.call))
         else:
-            self._complete_soon(action, puts)
+            self.complete_soon(end)
 
-    def complete_blocking(self, action: ActionRecord, puts: list[Put], *, durable: bool) -> None:
+    def complete_blocking(self, end: End) -> None:
         """The same for a thread without an event loop."""
-        if durable:
-            if not _small(puts):
+        if end.durable:
+            puts = end.puts
+            if not small(puts):
                 self.store_blocking(puts)
                 puts = []
-            self.writer.commit_blocking(self._completion(action, puts))
+            self.writer.commit_blocking(self._completion(end.record, puts, end.call))
         else:
-            self._complete_soon(action, puts)
+            self.complete_soon(end)
 
     async def _ahead(self, puts: list[Put]) -> list[Put]:
         await self.store(puts)
         return []
 
-    def _complete_soon(self, action: ActionRecord, puts: list[Put]) -> None:
-        self.put_soon(puts)
+    def complete_soon(self, end: End) -> None:
+        """The same, waited for by nobody."""
+        self.put_soon(end.puts)
+        action = end.record
         key = records.action_key(action.run_id, action.seq, action.path)
         data = records.pack_action(action)
-        self.writer.put_lazily(key, lambda transaction: None if _is_over(transaction, key) else data)
+        self.writer.put_lazily(key, lambda transaction: None if is_over(transaction, key) else data)
+        if end.call:
+            self.writer.put_lazily(records.cache_key(end.call), lambda _: records.pack_cached(action))
 
     async def create(
         self, run: RunRecord, root: Callable[[RunRecord], ActionRecord], puts: list[Put]
@@ -154,7 +166,7 @@ class Ledger:
         The run's id is made inside: the time, or one more than the newest id when the clock stands behind it.
         Objects are stored first, so that no record refers to a missing one.
         """
-        if not _small(puts):
+        if not small(puts):
             puts = await self._ahead(puts)
 
         def operation(transaction: Transaction) -> tuple[RunRecord, ActionRecord]:
@@ -167,7 +179,7 @@ class Ledger:
                 run_id = max(run_id, records.run_id_of(newest[0]) + 1)
             created = run._replace(id=run_id)
             action = root(created)
-            _put_missing(transaction, puts)
+            put_missing(transaction, puts)
             transaction.put(records.run_key(run_id), records.pack_run(created))
             transaction.put(name, run_id.to_bytes(8, "big"))
             for key in records.index_keys(created):
@@ -182,29 +194,34 @@ class Ledger:
         key = records.action_key(action.run_id, action.seq, action.path)
         self.writer.put_lazily(key, lambda _: records.pack_action(action) if still_running() else None)
 
-    def _completion(self, action: ActionRecord, puts: list[Put]) -> Callable[[Transaction], None]:
+    def _completion(
+        self, action: ActionRecord, puts: list[Put], call: bytes = b""
+    ) -> Callable[[Transaction], None]:
         """The operation that records how an action ended; a record that is terminal already stays as it is."""
         key = records.action_key(action.run_id, action.seq, action.path)
         self.writer.forget(key)
         data = records.pack_action(action)
 
         def operation(transaction: Transaction) -> None:
-            if not _is_over(transaction, key):
-                _put_missing(transaction, puts)
+            if not is_over(transaction, key):
+                put_missing(transaction, puts)
                 transaction.put(key, data)
+                if call:
+                    transaction.put(records.cache_key(call), records.pack_cached(action))
 
         return operation
 
-    async def end(
-        self, run: RunRecord, root: ActionRecord, puts: list[Put], left: Sequence[ActionRecord] = ()
-    ) -> RunRecord:
+    async def end(self, run: RunRecord, end: End, left: Sequence[ActionRecord] = ()) -> RunRecord:
         """Record the end of a run and of its root together; gives the run as recorded.
 
         `left` are the ends of actions that still go on, which close with the run.
         """
-        if not _small(puts):
-            puts = await self._ahead(puts)
-        completions = [self._completion(root, puts), *(self._completion(action, []) for action in left)]
+        root = end.record
+        puts = end.puts if small(end.puts) else await self._ahead(end.puts)
+        completions = [
+            self._completion(root, puts, end.call),
+            *(self._completion(action, []) for action in left),
+        ]
 
         def operation(transaction: Transaction) -> RunRecord:
             data = transaction.get(records.run_key(run.id))
@@ -227,6 +244,20 @@ class Ledger:
         return await self.writer.commit(operation)
 
     # Reading
+
+    def cached(self, call: bytes, *, since: int = 0) -> ActionRecord | None:
+        """The newest action that can stand for a call and ended at `since` or later."""
+        with self._store.read() as reader:
+            data = reader.get(records.cache_key(call))
+            if data is None:
+                return None
+            run_id, seq, ended_at = records.unpack_cached(data)
+            if ended_at < since:
+                return None
+            for key, found in reader.scan(*records.action_range(run_id, seq)):
+                action = records.unpack_action(run_id, records.seq_of(key), found)
+                return action if action.phase.is_success else None
+        return None
 
     def find_run(self, project: str, domain: str, name: str) -> RunRecord:
         """The run of that name; RunNotFoundError with near matches."""
@@ -320,41 +351,3 @@ class Ledger:
 def _first(pairs: Iterable[Put], limit: int) -> Iterator[Put]:
     for _, pair in zip(range(limit), pairs, strict=False):
         yield pair
-
-
-def _is_over(transaction: Transaction, key: bytes) -> bool:
-    data = transaction.get(key)
-    return data is not None and records.phase_of(data).is_terminal
-
-
-def _put_missing(transaction: Transaction, puts: Sequence[Put]) -> None:
-    for key, data in puts:
-        if transaction.get(key) is None:
-            transaction.put(key, data)
-
-
-def _putting(puts: Sequence[Put]) -> Callable[[Transaction], None]:
-    return lambda transaction: _put_missing(transaction, puts)
-
-
-def _unless_there(key: bytes, data: bytes) -> Callable[[Transaction], bytes | None]:
-    return lambda transaction: data if transaction.get(key) is None else None
-
-
-def _small(puts: list[Put]) -> bool:
-    """Whether the puts may go into one transaction with a record."""
-    return sum(len(data) for _, data in puts) <= PART_BYTES
-
-
-def _parts(puts: list[Put]) -> Iterator[list[Put]]:
-    """The puts in slices of about PART_BYTES."""
-    part: list[Put] = []
-    size = 0
-    for put in puts:
-        part.append(put)
-        size += len(put[1])
-        if size >= PART_BYTES:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part

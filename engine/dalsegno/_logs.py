@@ -28,14 +28,15 @@ class ActionLog:
         self._open: _Chunk | None = None
         self._lock = threading.Lock()
 
-    def add(self, stream: str, text: str) -> None:
-        """Take a piece of text; nothing is kept of what the writer does not take."""
+    def add(self, stream: str, text: str, attempt: int = 1) -> None:
+        """Take a piece of text of an attempt; nothing is kept of what the writer does not take."""
         with self._lock:
             chunk = self._open
-            if chunk is not None and chunk.stream == stream and chunk.size < CHUNK_CHARS:
+            same = chunk is not None and (chunk.stream, chunk.attempt) == (stream, attempt)
+            if chunk is not None and same and chunk.size < CHUNK_CHARS:
                 chunk.add(text)
                 return
-            chunk = _Chunk(stream)
+            chunk = _Chunk(stream, attempt)
             chunk.add(text)
             key = records.log_key(self._run_id, self._seq, self._number)
             self._writer.put_lazily(key, lambda _: self._take(chunk))
@@ -46,14 +47,15 @@ class ActionLog:
         with self._lock:
             if self._open is chunk:
                 self._open = None
-            return records.pack_log(chunk.stream, chunk.at, "".join(chunk.parts))
+            return records.pack_log(chunk.stream, chunk.at, "".join(chunk.parts), chunk.attempt)
 
 
 class _Chunk:
-    __slots__ = ("at", "parts", "size", "stream")
+    __slots__ = ("at", "attempt", "parts", "size", "stream")
 
-    def __init__(self, stream: str) -> None:
+    def __init__(self, stream: str, attempt: int) -> None:
         self.stream = stream
+        self.attempt = attempt
         self.at = time.time_ns()
         self.parts: list[str] = []
         self.size = 0

@@ -15,7 +15,18 @@ import msgpack
 
 from dalsegno._identity import ROOT_NAME, action_name
 from dalsegno.errors import DecodeError
-from dalsegno.models import ActionRecord, Failure, Phase, Ref, Relation, RunRecord, TaskTemplate
+from dalsegno.models import (
+    ActionRecord,
+    Attempt,
+    ClassCode,
+    Failure,
+    Origin,
+    Phase,
+    Ref,
+    Relation,
+    RunRecord,
+    TaskTemplate,
+)
 
 if TYPE_CHECKING:
     from dalsegno.bundle import Manifest
@@ -93,6 +104,16 @@ def log_range(run_id: int, seq: int | None) -> tuple[bytes, bytes]:
 def seq_of(key: bytes) -> int:
     """The action's number in an action key or a log key."""
     return int.from_bytes(key[9:13], "big")
+
+
+def cache_key(call: bytes) -> bytes:
+    """Where the newest action that can stand for a call is noted; `call` is the digest of the call."""
+    return b"c" + call
+
+
+def derived_key(digest: bytes) -> bytes:
+    """Where something is kept that was made from objects and can be made again; it may be gone at any time."""
+    return b"d" + digest
 
 
 def index_range(field: str, value: str) -> tuple[bytes, bytes]:
@@ -181,9 +202,20 @@ def _relation(
     changed_inputs: list[str],
     source_code_digest: bytes,
     code_digest: bytes,
+    recover: bool,
+    forced: list[str],
 ) -> Relation:
     return Relation(
-        kind, run, project, domain, action, tuple(changed_inputs), source_code_digest, code_digest
+        kind,
+        run,
+        project,
+        domain,
+        action,
+        tuple(changed_inputs),
+        source_code_digest,
+        code_digest,
+        recover,
+        tuple(forced),
     )
 
 
@@ -207,7 +239,10 @@ def pack_action(action: ActionRecord) -> bytes:
         action.ended_at,
         action.outputs,
         failure and list(failure),
-        action.opaque,
+        action.opaque_inputs + 2 * action.opaque_outputs,
+        action.origin,
+        action.classes,
+        [[start, end, list(failure)] for start, end, failure in action.failed_attempts],
     ]
     return bytes(_pack(fields))
 
@@ -232,7 +267,11 @@ def unpack_action(run_id: int, seq: int, data: bytes) -> ActionRecord:
         ended_at=f[10],
         outputs=_values(f[11]),
         failure=None if f[12] is None else Failure(*f[12]),
-        opaque=f[13],
+        opaque_inputs=bool(f[13] & 1),
+        opaque_outputs=bool(f[13] & 2),
+        origin=None if f[14] is None else Origin(*f[14]),
+        failed_attempts=tuple(Attempt(start, end, Failure(*failure)) for start, end, failure in f[16]),
+        classes=None if f[15] is None else ClassCode(tuple((m, q) for m, q in f[15][0]), f[15][1]),
     )
 
 
@@ -259,6 +298,9 @@ def pack_template(template: TaskTemplate) -> bytes:
         template.code_digest,
         template.bundle_digest,
         template.pickle,
+        template.closure,
+        dict(sorted(template.packages.items())),
+        dict(sorted(template.environ.items())),
     ]
     return bytes(_pack(fields))
 
@@ -277,13 +319,23 @@ def unpack_manifest(data: bytes) -> Manifest:
     return Manifest.from_record(_unpack(data, "manifest")[0])
 
 
-def pack_log(stream: str, at: int, text: str) -> bytes:
-    return bytes(_pack([LAYOUT, stream, at, text.encode("utf-8", "surrogatepass")]))
+def pack_log(stream: str, at: int, text: str, attempt: int) -> bytes:
+    return bytes(_pack([LAYOUT, stream, at, text.encode("utf-8", "surrogatepass"), attempt]))
 
 
-def unpack_log(data: bytes) -> tuple[str, int, str]:
-    stream, at, text = _unpack(data, "log")
-    return stream, at, text.decode("utf-8", "surrogatepass")
+def unpack_log(data: bytes) -> tuple[str, int, str, int]:
+    stream, at, text, attempt = _unpack(data, "log")
+    return stream, at, text.decode("utf-8", "surrogatepass"), attempt
+
+
+def pack_cached(action: ActionRecord) -> bytes:
+    return bytes(_pack([LAYOUT, action.run_id, action.seq, action.ended_at]))
+
+
+def unpack_cached(data: bytes) -> tuple[int, int, int]:
+    """Run, number and end of the action that can stand for a call."""
+    run_id, seq, ended_at = _unpack(data, "cache")
+    return run_id, seq, ended_at
 
 
 def index_changes(old: RunRecord, new: RunRecord) -> tuple[set[bytes], set[bytes]]:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from dalsegno._ledger import Ledger
 from dalsegno._module_names import recorded_module_name
+from dalsegno._request import Request
+from dalsegno._reuse import Source
 from dalsegno._start import Place, Start, prepare
-from dalsegno._values import Encoded, Resolve, arranged, encode_named, parts_of
+from dalsegno._values import Encoded, Resolve, arranged, encode_named, parts_of, values_digest
 from dalsegno.codec import decode
 from dalsegno.errors import (
     BundleLoadError,
@@ -18,62 +20,50 @@ from dalsegno.errors import (
     InputError,
     InputProblem,
     RunNotFoundError,
-    UsageError,
 )
-from dalsegno.models import Part, Relation, RunRecord
+from dalsegno.models import ActionRecord, Part, Relation, RunRecord, TaskTemplate
 from dalsegno.settings import RunSettings
 from dalsegno.task import Task
 
 if TYPE_CHECKING:
     from dalsegno._code import RunCode
-    from dalsegno.interface import Source
 
 
-def again(
-    place: Place,
-    settings: RunSettings,
-    run_name: str,
-    action_name: str,
-    changed: Mapping[str, Any],
-    *,
-    task_template: Task[..., Any] | None = None,
-    source: Source | Mapping[str, Source] = "python",
-) -> Start:
-    """A run whose root is a recorded action's task, or `task_template`, on that action's inputs.
-
-    `source` says where the changed inputs come from: Python values, text of a command line, or JSON.
-    """
+def again(place: Place, settings: RunSettings, request: Request) -> Start:
+    """A run whose root is a recorded action's task, or another task, on that action's inputs."""
     ledger = place.ledger
-    old = find_source(place, settings, run_name)
-    action = ledger.action(old, action_name)
+    old = find_source(place, settings, request.run)
+    action = ledger.action(old, request.action)
+    source = Source(ledger, old, action, request.forced) if request.recover else None
     template = ledger.template(action.template)
     recorded = parts_of(action.inputs)
+    changed = request.changed
     new: dict[str, Any] = {}
-    if task_template is None:
+    task = request.task_template
+    if task is None:
         code = place.codebase.recorded(template.bundle_digest, settings)
         place.codebase.compare_environment(old.manifest, strict=settings.strict_environment)
         task = code.task(template)
         kept = {name: part for name, part in recorded.items() if name not in changed}
-    elif isinstance(task_template, Task):
-        code = place.codebase.live(task_template, settings)
-        task = task_template
+    else:
+        code = place.codebase.live(task, settings)
         kept = {}
         new = _fitting(task, ledger, ledger.named(action.inputs), changed, _classes_for(task, code))
-    else:
-        raise UsageError(f"task_template is a task, made with @env.task, not {task_template!r}")
-    new |= task.interface.convert(changed, source=source, partial=True)
-    encoded = _overlaid(task, kept, new, opaque=action.opaque)
+    new |= task.interface.convert(changed, source=request.source, partial=True)
+    encoded = _overlaid(task, kept, new, action)
     relation = Relation(
-        kind="rerun" if task_template is None else "fork",
+        kind="rerun" if request.task_template is None else "fork",
         run=old.name,
         project=old.project,
         domain=old.domain,
         action=action.name,
         changed_inputs=tuple(sorted(_differing(recorded, parts_of(encoded.values)))),
         source_code_digest=template.code_digest,
-        code_digest=code.code_digest(task),
+        code_digest=code.reached(task).digest,
+        recover=request.recover,
+        forced=request.forced,
     )
-    return prepare(
+    start = prepare(
         place,
         _inherited(settings, old),
         task,
@@ -83,6 +73,17 @@ def again(
         manifest=code.manifest or old.manifest,
         relation=relation,
     )
+    return start if source is None else _recovering(start, source, template)
+
+
+def _recovering(start: Start, source: Source, template: TaskTemplate) -> Start:
+    """The run with a source to take results from; the whole run takes over that of the source where it still holds."""
+    top = source.top
+    taken: tuple[ActionRecord, str] | None = None
+    if start.task.name == template.name and values_digest(top.inputs) == start.encoded.digest:
+        found = source.result_for(start.root_record(start.run), start.template.basis, top)
+        taken = None if found is None else (found, "recover")
+    return replace(start, source=source, taken=taken)
 
 
 def find_source(place: Place, settings: RunSettings, run_name: str) -> RunRecord:
@@ -160,13 +161,21 @@ def _fitting(
 
 
 def _overlaid(
-    task: Task[Any, Any], kept: Mapping[str, Part], new: Mapping[str, Any], *, opaque: bool
+    task: Task[Any, Any], kept: Mapping[str, Part], new: Mapping[str, Any], source: ActionRecord
 ) -> Encoded:
-    """The inputs in the interface's order: the kept ones byte for byte, the new ones encoded."""
+    """The inputs in the interface's order: those kept of the source byte for byte, the new ones encoded."""
     fresh = encode_named(new.items())
     parts = {**kept, **parts_of(fresh.values)}
     encoded = arranged({variable.name: parts[variable.name] for variable in task.interface.inputs})
-    return encoded._replace(opaque=opaque or fresh.opaque, objects=fresh.objects, blobs=fresh.blobs)
+    classes = set(fresh.classes)
+    if kept and source.classes is not None:
+        classes.update(source.classes.names)
+    return encoded._replace(
+        opaque=fresh.opaque or (bool(kept) and source.opaque_inputs),
+        objects=fresh.objects,
+        blobs=fresh.blobs,
+        classes=tuple(sorted(classes)),
+    )
 
 
 def _differing(old: Mapping[str, Part], new: Mapping[str, Part]) -> set[str]:

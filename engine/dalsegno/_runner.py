@@ -3,8 +3,10 @@
 The way of one call, which is also the order to read in:
 
     task(x)  ->  LiveAction.call / call_async      in the caller's own thread or event loop task
-             ->  _begin      inputs accepted and encoded, key and name made, "running" noted lazily
-             ->  run_body / run_blocking   the function runs with this action as the current one; outcome encoded
+             ->  _begin      inputs accepted and encoded, key and name made
+             ->  taken       where a recorded result still holds, it goes on to the caller; that is all
+             ->  began       "running" is noted lazily
+             ->  run_body / run_blocking of _body.py: the function runs with this action as the current one; outcome encoded
              ->  Ledger.complete           in one commit, waited for when durability is "full"
              ->  settle      the value, or the exception itself, goes on to the caller
 
@@ -14,94 +16,71 @@ a child that changes its argument does the same to its parent in the first run a
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from hashlib import sha256
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import anyio
-from anyio import to_thread
 
-from dalsegno._context import ActionContext, TaskContext, current_group, entered
+from dalsegno._body import run_blocking, run_body
+from dalsegno._cache import Turn, cached, call_digest, turn
+from dalsegno._context import ActionContext, TaskContext, current_group
 from dalsegno._identity import action_key, action_name, action_path
-from dalsegno._ledger import Ledger, Put
+from dalsegno._live import LiveRun
 from dalsegno._logs import ActionLog
-from dalsegno._loops import Home, is_cancellation
-from dalsegno._values import Encoded, encode_named, own_copies
-from dalsegno.errors import RunAbortedError, TaskExitError, UsageError
+from dalsegno._loops import is_cancellation
+from dalsegno._puts import End, Put
+from dalsegno._retry import delay
+from dalsegno._reuse import Basis, taken_over
+from dalsegno._values import Encoded, encode_named, own_copies, parts_of
+from dalsegno.codec import decode
+from dalsegno.errors import (
+    BundleLoadError,
+    DamagedObjectError,
+    DecodeError,
+    ObjectNotFoundError,
+    TaskExitError,
+    TaskTimeoutError,
+    UsageError,
+)
 from dalsegno.failures import aborted, failure_of
-from dalsegno.models import ActionRecord, Phase, RunRecord
-from dalsegno.observers import Observer, notify
+from dalsegno.models import ActionRecord, Attempt, Phase
+from dalsegno.observers import notify
 from dalsegno.task import Task
 
 if TYPE_CHECKING:
-    from dalsegno._code import RunCode
+    pass
 
 T = TypeVar("T")
+
+_logger = logging.getLogger("dalsegno")
+
+MOST_SECONDS = 10**9
+"""Longer waits are recorded as so many seconds."""
 
 _making = threading.Lock()
 """Held while an action's log or environment is made, which two of its threads may want at once."""
 
 
 class Outcome(NamedTuple):
-    """How an action ended: its record and what must be stored with it, and what its caller gets."""
+    """How an action ended, for the record and for its caller."""
 
-    record: ActionRecord
-    puts: list[Put]
-    value: Any
-    error: BaseException | None
-    durable: bool
-
-
-@dataclass(eq=False, slots=True)
-class LiveRun:
-    """A run that this process executes."""
-
-    record: RunRecord
-    ledger: Ledger
-    code: RunCode
-    observers: tuple[Observer, ...]
-    durable: bool
-    threads: anyio.CapacityLimiter
-    home: Home
-    scope: anyio.CancelScope
-    done: Future[RunRecord]
-    seqs: count[int] = field(default_factory=lambda: count(1))
-    open: dict[int, LiveAction] = field(default_factory=dict)
-    scopes: set[anyio.CancelScope] = field(default_factory=set)
-    ended: bool = False
-    abort_reason: str = ""
-
-    def in_loop(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Await `function()` in the run's event loop until the run is stopped; for its threads."""
-
-        async def call() -> T:
-            if not self.ended:
-                with anyio.CancelScope() as scope:
-                    self.scopes.add(scope)
-                    try:
-                        return await function()
-                    finally:
-                        self.scopes.discard(scope)
-            raise RunAbortedError(f"run {self.record.name!r}", self.abort_reason or "it has ended")
-
-        return self.home.run(call)
-
-    def stop(self) -> None:
-        """Cancel everything that the run does in its event loop, from there."""
-        self.scope.cancel()
-        for scope in list(self.scopes):
-            scope.cancel()
+    end: End
+    value: Any = None
+    error: BaseException | None = None
 
 
 class LiveAction:
     """A task call that is running, and the parent of the calls made in it."""
 
     __slots__ = (
-        "_calls", "_encoded", "_environ", "_log", "_values", "finished", "in_thread", "parent", "record", "run", "task",
+        "_attempt_began", "_basis", "_call", "_calls", "_encoded", "_environ", "_log", "_values", "counterpart", "finished", "forced",
+        "in_thread", "parent", "record", "run", "task",
     )  # fmt: skip
 
     def __init__(
@@ -111,7 +90,9 @@ class LiveAction:
         values: dict[str, Any] | None,
         encoded: Encoded,
         record: ActionRecord,
+        basis: Basis,
         parent: LiveAction | None = None,
+        counterpart: ActionRecord | None = None,
     ) -> None:
         self.run = run
         self.task = task
@@ -119,6 +100,18 @@ class LiveAction:
         """The action as it stands: running, in its newest attempt."""
         self.parent = parent
         self.finished = False
+        source = run.source
+        self.counterpart = counterpart
+        """The recorded action that this one stands for, where results are taken from another run."""
+        self.forced: bool = (parent is not None and parent.forced) or (
+            source is not None and source.is_forced(counterpart)
+        )
+        """Whether it was asked for that this action, or one above it, is executed whatever is recorded."""
+        self._attempt_began = record.started_at
+        self._basis = basis
+        self._call = b""
+        if task.cache is not None and run.caching != "off" and not record.opaque_inputs:
+            self._call = call_digest(task, task.cache, basis, parts_of(encoded.values), record.classes)
         self.in_thread: bool = parent is not None and (parent.in_thread or not parent.task.is_async)
         self._values = values
         self._encoded = encoded
@@ -135,6 +128,7 @@ class LiveAction:
             attempt_number=self.record.attempts - 1,
             run_start_time=run.started_at,
             group_data=group,
+            idempotency_key=sha256(run.id.to_bytes(8, "big") + self.record.path).hexdigest()[:32],
             custom_context=run.custom_context,
             labels=run.labels,
             env_vars=run.env_vars,
@@ -143,11 +137,7 @@ class LiveAction:
     def environ(self) -> dict[str, str]:
         with _making:
             if self._environ is None:
-                settings = {
-                    **(self.task.environment.env_vars or {}),
-                    **(self.task.settings.get("env_vars") or {}),
-                }
-                self._environ = {**settings, **self.run.record.env_vars}
+                self._environ = {**self.task.variables, **self.run.record.env_vars}
             return self._environ
 
     def print(self, stream: str, text: str) -> None:
@@ -155,7 +145,7 @@ class LiveAction:
             with _making:
                 if self._log is None:
                     self._log = ActionLog(self.run.ledger.writer, self.record.run_id, self.record.seq)
-        self._log.add(stream, text)
+        self._log.add(stream, text, self.record.attempts)
         if self.run.observers:
             notify(self.run.observers, "logged", self.run.record, self.record, stream, text)
 
@@ -165,14 +155,21 @@ class LiveAction:
     # Calls of children
 
     def call(self, task: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run a sync child in this thread."""
+        """Run a sync child in this thread, or in one that can be left behind if it has limits of time."""
+        if task.limits is not None:
+            group = current_group()
+            return self.in_loop(lambda: self._call_async(task, args, kwargs, group))
         child = self._begin(task, args, kwargs, current_group())
-        ledger = self.run.ledger
-        ledger.store_blocking(child.blobs())
-        child.began()
-        outcome = child.run_blocking()
-        if child.claim_end():
-            ledger.complete_blocking(outcome.record, outcome.puts, durable=outcome.durable)
+        with child.turn():
+            taken = child.taken()
+            if taken is not None:
+                return child.settle_taken(taken)
+            ledger = self.run.ledger
+            ledger.store_blocking(child.blobs())
+            child.began()
+            outcome = run_blocking(child)
+            if child.claim_end():
+                ledger.complete_blocking(outcome.end)
         return child.settle(outcome)
 
     def call_async(
@@ -185,15 +182,19 @@ class LiveAction:
         self, task: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], group: str
     ) -> Any:
         child = self._begin(task, args, kwargs, group)
-        ledger = self.run.ledger
-        blobs = child.blobs()
-        if blobs:
-            await ledger.store(blobs)
-        child.began()
-        outcome = await child.run_body()
-        if child.claim_end():
-            with anyio.CancelScope(shield=outcome.record.phase is Phase.ABORTED):
-                await ledger.complete(outcome.record, outcome.puts, durable=outcome.durable)
+        async with child.turn():
+            taken = child.taken()
+            if taken is not None:
+                return child.settle_taken(taken)
+            ledger = self.run.ledger
+            blobs = child.blobs()
+            if blobs:
+                await ledger.store(blobs)
+            child.began()
+            outcome = await run_body(child)
+            if child.claim_end():
+                with anyio.CancelScope(shield=outcome.end.record.phase is Phase.ABORTED):
+                    await ledger.complete(outcome.end)
         return child.settle(outcome)
 
     def _begin(
@@ -209,10 +210,13 @@ class LiveAction:
         encoded = encode_named(values.items())
         ordinal = next(self._calls.setdefault((task.name, encoded.digest, group), count()))
         key = action_key(task.full_name, encoded.digest, ordinal, group.encode())
-        template, template_puts = run.code.template(task)
-        if template_puts:
-            run.ledger.put_soon(template_puts)
-            run.code.stored(task)
+        variables = task.variables or run.record.env_vars
+        if task.variables and run.record.env_vars:
+            variables = {**task.variables, **run.record.env_vars}
+        template = run.code.template(task, variables)
+        if template.puts:
+            run.ledger.put_soon(template.puts)
+            run.code.stored(template)
         run.ledger.put_soon(run.ledger.objects(encoded))
         path = action_path(self.record.path, key)
         record = ActionRecord(
@@ -224,16 +228,71 @@ class LiveAction:
             key=key,
             path=path,
             group=group,
-            template=template,
+            template=template.digest,
             inputs=encoded.values,
             phase=Phase.RUNNING,
             attempts=1,
             started_at=time.time_ns(),
-            opaque=encoded.opaque,
+            opaque_inputs=encoded.opaque,
+            classes=run.code.class_code(encoded.classes),
         )
-        return LiveAction(run, task, values, encoded, record, self)
+        counterpart = None
+        if run.source is not None and not self.forced:
+            counterpart = run.source.counterpart(self.counterpart, key)
+        return LiveAction(run, task, values, encoded, record, template.basis, self, counterpart)
 
     # The life of this action
+
+    def turn(self) -> Turn | nullcontext[None]:
+        """A block to be in while it is found out whether the action has to be executed, and executed."""
+        return turn(self.task.cache, self.run.turns, self._call)
+
+    def taken(self) -> Outcome | None:
+        """The outcome that may be taken over from a recorded action; None when this one has to be executed."""
+        run = self.run
+        if self.forced:
+            return None
+        found, kind = None, "recover"
+        if run.source is not None:
+            found = run.source.result_for(self.record, self._basis, self.counterpart)
+        again = (
+            self.parent is None and run.record.relation is not None
+        )  # a rerun is wanted to execute its root
+        if found is None and self._call and run.caching == "use" and not again:
+            found, kind = cached(run.ledger, self.task.cache, self._call), "cache"
+        if found is None:
+            return None
+        try:
+            value = self._value_of(found)
+        except (BundleLoadError, DecodeError, DamagedObjectError, ObjectNotFoundError) as error:
+            _logger.warning(
+                "the recorded result of %s cannot be used, it is executed: %s", self.record.name, error
+            )
+            return None
+        return Outcome(End(taken_over(self.record, found, kind, time.time_ns()), [], durable=False), value)
+
+    async def root_outcome(self) -> Outcome:
+        """The outcome of the root, which may have to wait for its turn before it is executed."""
+        if self._call and self.task.cache is not None and self.task.cache.serialize:
+            async with self.turn():
+                return self.taken() or await run_body(self)
+        return await run_body(self)
+
+    def settle_taken(self, outcome: Outcome) -> Any:
+        """Note lazily that a result was taken over, and hand it to the caller: it is on disk already."""
+        self.finished = True
+        self.run.ledger.complete_soon(outcome.end)
+        if self.run.observers:
+            notify(self.run.observers, "action_reused", self.run.record, outcome.end.record)
+        return outcome.value
+
+    def _value_of(self, record: ActionRecord) -> Any:
+        """The value that a recorded action returned."""
+        ledger, resolve = self.run.ledger, self.run.code.resolve
+        parts = ledger.named(record.outputs).values()
+        return self.task.interface.unpack_outputs(
+            [decode(part, resolve=resolve, read_blob=ledger.blob) for part in parts]
+        )
 
     def blobs(self) -> list[Put]:
         """The files among the inputs, to be stored before the body may read them."""
@@ -255,53 +314,37 @@ class LiveAction:
         if self.run.observers:
             notify(self.run.observers, "action_started", self.run.record, self.record)
 
-    async def run_body(self) -> Outcome:
-        """Run the function, in a worker thread if it is a sync one, as often as its retries allow."""
-        if not self.task.is_async:
-            # A thread that waits for its children's threads must not keep them from getting one.
-            limiter = anyio.CapacityLimiter(1) if self.in_thread else self.run.threads
-            try:
-                return await to_thread.run_sync(self.run_blocking, abandon_on_cancel=True, limiter=limiter)
-            except BaseException as error:
-                return self._failed(error)
-        while True:
-            try:
-                with entered(self):
-                    return self._succeeded(await self.task.function(**self._own_values()))
-            except BaseException as error:
-                if not self._retries(error):
-                    return self._failed(error)
-
-    def run_blocking(self) -> Outcome:
-        """The same for a sync function, in this thread."""
-        while True:
-            try:
-                with entered(self):
-                    return self._succeeded(self.task.function(**self._own_values()))
-            except BaseException as error:
-                if not self._retries(error):
-                    return self._failed(error)
-
     def settle(self, outcome: Outcome) -> Any:
         """Hand the outcome to the caller, once it is recorded."""
         if self.run.observers:
-            notify(self.run.observers, "action_finished", self.run.record, outcome.record)
+            notify(self.run.observers, "action_finished", self.run.record, outcome.end.record)
         if outcome.error is not None:
             raise outcome.error
         return outcome.value
 
-    def _own_values(self) -> dict[str, Any]:
+    def own_values(self) -> dict[str, Any]:
+        """What the function is called with: the inputs, as copies where they could be changed."""
         return own_copies(
             self._values, self._encoded, self.run.code.resolve, self.run.ledger.part, self.run.ledger.blob
         )
 
-    def _retries(self, error: BaseException) -> bool:
-        if not isinstance(error, Exception) or self.finished or self.record.attempts > self.task.retries:
-            return False
-        self.record = self.record._replace(attempts=self.record.attempts + 1)
-        return True
+    def tried(self, error: BaseException) -> float | None:
+        """Note that an attempt failed; gives the seconds to wait before the next, None when there is none."""
+        # The thread of an attempt that ran out of time may still be at work.
+        lingers = isinstance(error, TaskTimeoutError) and not self.task.is_async
+        record = self.record
+        wait = None if self.finished or lingers else delay(self.task.retries, record.attempts, error)
+        if wait is not None:
+            now = time.time_ns()
+            attempt = Attempt(self._attempt_began, now, failure_of(error))
+            self._attempt_began = now + int(min(wait, MOST_SECONDS) * 1e9)
+            self.record = record._replace(
+                attempts=record.attempts + 1, failed_attempts=(*record.failed_attempts, attempt)
+            )
+        return wait
 
-    def _succeeded(self, value: Any) -> Outcome:
+    def succeeded(self, value: Any) -> Outcome:
+        """The outcome of a body that returned."""
         interface, run = self.task.interface, self.run
         packed = interface.pack_outputs(value)
         outputs = dict(zip((output.name for output in interface.outputs), packed, strict=True))
@@ -311,13 +354,14 @@ class LiveAction:
             puts = [*run.ledger.blobs(encoded.blobs), *puts]
         if self.parent is not None:
             outputs = own_copies(outputs, encoded, run.code.resolve, run.ledger.part, run.ledger.blob)
-        opaque = self.record.opaque or encoded.opaque
-        record = self._ended(Phase.SUCCEEDED, outputs=encoded.values, opaque=opaque)
+        record = self._ended(Phase.SUCCEEDED, outputs=encoded.values, opaque_outputs=encoded.opaque)
         # A caller may read a file as soon as it has it.
         durable = run.durable or bool(encoded.blobs)
-        return Outcome(record, puts, interface.unpack_outputs(tuple(outputs.values())), None, durable)
+        end = End(record, puts, durable, self._call)
+        return Outcome(end, interface.unpack_outputs(tuple(outputs.values())))
 
-    def _failed(self, error: BaseException) -> Outcome:
+    def failed(self, error: BaseException, *, timed_out: bool = False) -> Outcome:
+        """The outcome of a body that raised, and is not tried again."""
         if isinstance(error, SystemExit):
             # As it is, it would end the event loop of whoever waits for this action in a task of its own.
             left = TaskExitError(error.code)
@@ -327,8 +371,9 @@ class LiveAction:
             reason = self.run.abort_reason or f"cancelled ({type(error).__name__})"
             record = self._ended(Phase.ABORTED, failure=aborted(reason))
         else:
-            record = self._ended(Phase.FAILED, failure=failure_of(error))
-        return Outcome(record, [], None, error, self.run.durable)
+            phase = Phase.TIMED_OUT if timed_out else Phase.FAILED
+            record = self._ended(phase, failure=failure_of(error))
+        return Outcome(End(record, [], self.run.durable), error=error)
 
     def _is_over(self) -> bool:
         """Whether this action or one above it has ended, so that nothing may be called here any more."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dalsegno._cache import CacheUse, cached, call_digest
 from dalsegno._identity import ROOT_KEY, ROOT_NAME
-from dalsegno._ledger import Ledger, Put
-from dalsegno._values import Encoded, encode_named
+from dalsegno._ledger import Ledger
+from dalsegno._puts import Put
+from dalsegno._reuse import Source, taken_over
+from dalsegno._values import Encoded, encode_named, parts_of
 from dalsegno.errors import UsageError
 from dalsegno.models import ActionRecord, Phase, Relation, RunRecord
 from dalsegno.names import made_up
@@ -17,7 +20,7 @@ from dalsegno.settings import RunSettings
 from dalsegno.task import Task
 
 if TYPE_CHECKING:
-    from dalsegno._code import RunCode
+    from dalsegno._code import Recorded, RunCode
     from dalsegno._codebase import Codebase
 
 
@@ -38,7 +41,8 @@ class Place(Protocol):
 class Start:
     """A run to be: its record without an id, its root, its code, and the objects to store with it.
 
-    `values` are None where the body is to get what was recorded.
+    `values` are None where the body is to get what was recorded. `source` is the run that results are taken from, and
+    `taken` the recorded action whose result the whole run takes over, with the kind of origin.
     """
 
     run: RunRecord
@@ -48,10 +52,14 @@ class Start:
     encoded: Encoded
     puts: list[Put]
     durable: bool
+    template: Recorded
+    caching: CacheUse
+    source: Source | None = None
+    taken: tuple[ActionRecord, str] | None = None
 
     def root_record(self, run: RunRecord) -> ActionRecord:
         """The record of the root action, once the run has an id."""
-        return ActionRecord(
+        root = ActionRecord(
             run_id=run.id,
             seq=0,
             parent=None,
@@ -65,8 +73,10 @@ class Start:
             phase=Phase.RUNNING,
             attempts=1,
             started_at=run.started_at,
-            opaque=self.encoded.opaque,
+            opaque_inputs=self.encoded.opaque,
+            classes=self.code.class_code(self.encoded.classes),
         )
+        return root if self.taken is None else taken_over(root, *self.taken, run.started_at)
 
 
 def first(
@@ -76,12 +86,19 @@ def first(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
 ) -> Start:
-    """A run of a task that is here."""
+    """A run of a task that is here; one that is cached is taken over whole."""
     if not isinstance(task, Task):
         raise UsageError(f"run() takes a task, made with @env.task, not {task!r}")
     values = task.interface.accept(args, dict(kwargs))
     code = place.codebase.live(task, settings)
-    return prepare(place, settings, task, code, values, encode_named(values.items()), manifest=code.manifest)
+    encoded = encode_named(values.items())
+    start = prepare(place, settings, task, code, values, encoded, manifest=code.manifest)
+    if task.cache is None or encoded.opaque or start.caching != "use":
+        return start
+    root = start.root_record(start.run)
+    call = call_digest(task, task.cache, start.template.basis, parts_of(encoded.values), root.classes)
+    found = cached(place.ledger, task.cache, call)
+    return start if found is None else replace(start, taken=(found, "cache"))
 
 
 def prepare(
@@ -98,17 +115,18 @@ def prepare(
     """Put together what a run needs; the settings are complete but for those that the engine decides."""
     ledger = place.ledger
     own = place.settings
-    template, template_puts = code.template(task)
+    variables = {**task.variables, **settings.env_vars}
+    template = code.template(task, variables)
     run = RunRecord(
         id=0,
         project=settings.project or own.project or "",
         domain=settings.domain or own.domain or "",
         name=settings.name or made_up(),
         task=task.name,
-        template=template,
+        template=template.digest,
         bundle=code.bundle,
         manifest=manifest,
-        code_digest=code.code_digest(task),
+        code_digest=code.reached(task).digest,
         phase=Phase.RUNNING,
         started_at=time.time_ns(),
         labels=dict(settings.labels),
@@ -122,6 +140,8 @@ def prepare(
         code,
         values,
         encoded,
-        [*code.puts, *template_puts, *ledger.blobs(encoded.blobs), *ledger.objects(encoded)],
+        [*code.puts, *template.puts, *ledger.blobs(encoded.blobs), *ledger.objects(encoded)],
         (settings.durability or own.durability) != "relaxed",
+        template,
+        "off" if settings.disable_run_cache else "overwrite" if settings.overwrite_cache else "use",
     )

@@ -28,7 +28,8 @@ Resolve = Callable[[str, str], Any]
 class Encoded(NamedTuple):
     """Named values as a record keeps them, their digest, and what must be stored beside the record.
 
-    `opaque` says that equality is unknown. `objects` are the large values by digest, `blobs` the files.
+    `opaque` says that equality is unknown. `objects` are the large values by digest, `blobs` the files, `classes`
+    the recorded names of the classes and functions in the values.
     """
 
     values: Values
@@ -36,6 +37,7 @@ class Encoded(NamedTuple):
     opaque: bool = False
     objects: Mapping[bytes, bytes] = {}
     blobs: tuple[tuple[bytes, BlobSource], ...] = ()
+    classes: tuple[tuple[str, str], ...] = ()
 
 
 def encode_named(values: Iterable[tuple[str, Any]]) -> Encoded:
@@ -43,7 +45,7 @@ def encode_named(values: Iterable[tuple[str, Any]]) -> Encoded:
     encoded = encode_map(values, module_name=recorded_module_name)
     data = encoded.data
     if len(data) <= INLINE:
-        return Encoded(data, digest("value", data), encoded.opaque, {}, encoded.blobs)
+        return Encoded(data, digest("value", data), encoded.opaque, {}, encoded.blobs, encoded.classes)
     objects: dict[bytes, bytes] = {}
     parts: dict[str, Part] = {}
     for name, part in split_map(data).items():
@@ -52,7 +54,9 @@ def encode_named(values: Iterable[tuple[str, Any]]) -> Encoded:
             reference = Ref(digest("value", part), len(part))
             parts[name] = reference
             objects[reference.digest] = part
-    return arranged(parts)._replace(opaque=encoded.opaque, objects=objects, blobs=encoded.blobs)
+    return arranged(parts)._replace(
+        opaque=encoded.opaque, objects=objects, blobs=encoded.blobs, classes=encoded.classes
+    )
 
 
 def arranged(parts: Mapping[str, Part]) -> Encoded:

@@ -6,27 +6,31 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
 
 import anyio
 from anyio.abc import TaskStatus
 
-from dalsegno import _rerun
+from dalsegno._cache import meeting_place
 from dalsegno._capture import captured
 from dalsegno._context import current
+from dalsegno._identity import ROOT_NAME
 from dalsegno._ledger import Ledger
 from dalsegno._listing import Query
+from dalsegno._live import LiveRun
 from dalsegno._loops import Home, is_being_cancelled, is_cancellation
 from dalsegno._module_names import recorded_module_name
-from dalsegno._runner import LiveAction, LiveRun, Outcome
-from dalsegno._start import Start, first
+from dalsegno._request import Request, check_named
+from dalsegno._runner import LiveAction, Outcome
+from dalsegno._start import Start
 from dalsegno.codec import encode_map
 from dalsegno.config import find_config
 from dalsegno.errors import ConfigError, EngineClosedError, UsageError
 from dalsegno.models import Phase, RunRecord
 from dalsegno.observers import Observer, notify
-from dalsegno.runs import Action, Run
-from dalsegno.settings import Durability, RunSettings
+from dalsegno.run_context import RunContext
+from dalsegno.runs import Run
+from dalsegno.settings import Durability, RunOptions, RunSettings
 from dalsegno.task import Task
 from dalsegno_storage import Store, open_store
 
@@ -34,9 +38,8 @@ if TYPE_CHECKING:
     from dalsegno._code import RunCode
     from dalsegno._codebase import Codebase
     from dalsegno._elsewhere import Elsewhere
-    from dalsegno.interface import Source
 
-__all__ = ["Engine", "RunContext"]
+__all__ = ["Engine"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -84,6 +87,7 @@ class Engine:
         self._store = self._given or open_store(self._place)
         self._ledger = Ledger(self._store)
         folder = getattr(self._store, "path", None)
+        self._turns = None if folder is None else meeting_place(Path(folder))
         from dalsegno._codebase import Codebase  # code is captured and loaded by an open engine only
 
         self._codebase = Codebase(self._ledger, Path(folder) if folder is not None else None)
@@ -117,11 +121,11 @@ class Engine:
         """
         return await self.with_runcontext().run(task, *args, **kwargs)
 
-    async def rerun(self, run_name: str, action_name: str = "a0", **options: Any) -> Run[Any]:
+    async def rerun(self, run_name: str, action_name: str = ROOT_NAME, **options: Any) -> Run[Any]:
         """Start a new run from a recorded run or from one of its actions; see `RunContext.rerun`."""
         return await self.with_runcontext().rerun(run_name, action_name, **options)
 
-    def with_runcontext(self, **settings: Any) -> RunContext:
+    def with_runcontext(self, **settings: Unpack[RunOptions]) -> RunContext:
         """The same engine with settings for the next run; they are those of `RunSettings`."""
         return RunContext(self, RunSettings(**settings))
 
@@ -130,18 +134,13 @@ class Engine:
         if not self.is_here():
             raise UsageError("an engine runs tasks in the event loop that opened it; await this call there")
         ledger = self.ledger
+        if start.taken is not None:
+            return await self._take_over(start, ledger)
         nested = current.get() is not None
         started: Run[Any] = await self._tasks.start(self._drive, start, ledger, nested)
         return started
 
-    async def start_elsewhere(
-        self,
-        settings: RunSettings,
-        run_name: str,
-        action_name: str,
-        changed: Mapping[str, Any],
-        source: Source | Mapping[str, Source],
-    ) -> Run[Any]:
+    async def start_elsewhere(self, settings: RunSettings, request: Request) -> Run[Any]:
         """Start a rerun in a process of its own, which the engine waits for when it is closed."""
         if self._given is not None:
             raise UsageError(
@@ -149,12 +148,9 @@ class Engine:
             )
         from dalsegno._elsewhere import start  # subprocesses are rare and take long to import
 
-        inputs = encode_map(changed.items(), module_name=recorded_module_name)
+        inputs = encode_map(request.changed.items(), module_name=recorded_module_name)
         await self.ledger.store(self.ledger.blobs(inputs.blobs))
-        elsewhere = await start(
-            self.ledger,
-            (self._place, self._settings, settings, run_name, action_name, inputs.data, source),
-        )
+        elsewhere = await start(self.ledger, (self._place, self._settings, settings, request, inputs.data))
         run_id = elsewhere.run.id
         self._elsewhere[run_id] = elsewhere
         self._tasks.start_soon(elsewhere.supervise, self._elsewhere.pop)
@@ -170,7 +166,7 @@ class Engine:
         """
         with anyio.CancelScope(shield=True):
             record, root = await ledger.create(start.run, start.root_record, start.puts)
-        start.code.stored(start.task)
+        start.code.stored(start.template)
         live = LiveRun(
             record=record,
             ledger=ledger,
@@ -182,9 +178,21 @@ class Engine:
             home=self._home,
             scope=anyio.CancelScope(),
             done=Future(),
+            source=start.source,
+            caching=start.caching,
+            turns=self._turns,
         )
         self._live[record.id] = live
-        action = LiveAction(live, start.task, start.values, start.encoded, root)
+        counterpart = None if start.source is None else start.source.top
+        action = LiveAction(
+            live,
+            start.task,
+            start.values,
+            start.encoded,
+            root,
+            start.template.basis,
+            counterpart=counterpart,
+        )
         task_status.started(Run(self, record))
         if self._observers:
             notify(self._observers, "run_started", record)
@@ -192,7 +200,7 @@ class Engine:
         outcome: Outcome | None = None
         try:
             with captured(), live.scope:
-                outcome = await action.run_body()
+                outcome = await action.root_outcome()
                 error = outcome.error
                 # What a task lets out of its own accord must not stop the other runs; what stops this one goes on.
                 if isinstance(error, KeyboardInterrupt) or (
@@ -203,6 +211,17 @@ class Engine:
             with anyio.CancelScope(shield=True):
                 await self._end(live, outcome)
 
+    async def _take_over(self, start: Start, ledger: Ledger) -> Run[Any]:
+        """Record a run that has ended as it begins: its root takes over a recorded result."""
+        run = start.run._replace(phase=Phase.SUCCEEDED, ended_at=start.run.started_at)
+        record, root = await ledger.create(run, start.root_record, start.puts)
+        start.code.stored(start.template)
+        if self._observers:
+            notify(self._observers, "run_started", record)
+            notify(self._observers, "action_reused", record, root)
+            notify(self._observers, "run_finished", record)
+        return Run(self, record)
+
     async def _end(self, live: LiveRun, outcome: Outcome | None) -> None:
         live.ended = True
         live.stop()
@@ -210,13 +229,19 @@ class Engine:
         live.open.clear()
         try:
             assert outcome is not None  # run_body gives an outcome for everything that can be raised
-            ended = await live.ledger.end(live.record, outcome.record, outcome.puts, left)
+            ended = await live.ledger.end(live.record, outcome.end, left)
         except Exception as error:
             # The store failed: whoever waits for the run is told, now and later.
             live.done.set_exception(error)
             return
         if self._observers:
-            notify(self._observers, "action_finished", ended, outcome.record)
+            reused = outcome.end.record.origin is not None
+            notify(
+                self._observers,
+                "action_reused" if reused else "action_finished",
+                ended,
+                outcome.end.record,
+            )
             notify(self._observers, "run_finished", ended)
         live.done.set_result(ended)
         del self._live[live.record.id]
@@ -225,7 +250,7 @@ class Engine:
 
     def get_run(self, name: str, *, project: str | None = None, domain: str | None = None) -> Run[Any]:
         """The run of that name; RunNotFoundError with near matches."""
-        _check_text("a run", name)
+        check_named("a run", name)
         return Run(self, self.ledger.find_run(*self._place_of(project, domain), name))
 
     def list_runs(
@@ -322,67 +347,6 @@ class Engine:
 
     def _place_of(self, project: str | None, domain: str | None) -> tuple[str, str]:
         return project or self._settings.project or "", domain or self._settings.domain or ""
-
-
-class RunContext:
-    """An engine with settings for the next run."""
-
-    def __init__(self, engine: Engine, settings: RunSettings) -> None:
-        self._engine = engine
-        self._settings = settings
-
-    async def run(self, task: Task[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
-        """Start a run of `task` with these settings; see `Engine.run`."""
-        return await self._engine.start(first(self._engine, self._settings, task, args, kwargs))
-
-    async def rerun(
-        self,
-        run_name: str,
-        action_name: str = "a0",
-        *,
-        task_template: Task[..., Any] | None = None,
-        inputs: Mapping[str, Any] | None = None,
-        **changed: Any,
-    ) -> Run[Any]:
-        """Start a new run whose root is the recorded action's task, with its recorded inputs.
-
-        Runs the recorded code, or `task_template` in its place. `changed` inputs are converted against the
-        recorded interface; `inputs` does the same for names that collide with the parameters here. Settings that
-        are not given are those of the source run. Raises RunNotFoundError, ActionNotFoundError, InputError,
-        BundleLoadError, RunExistsError, all before anything is recorded.
-        """
-        if inputs is not None and not isinstance(inputs, Mapping):
-            raise UsageError(f"inputs maps names of inputs to values, and is not {inputs!r}")
-        return await self.rerun_with(
-            run_name, action_name, {**(inputs or {}), **changed}, task_template=task_template
-        )
-
-    async def rerun_with(
-        self,
-        run_name: str,
-        action_name: str,
-        changed: Mapping[str, Any],
-        *,
-        task_template: Task[..., Any] | None = None,
-        source: Source | Mapping[str, Source] = "python",
-    ) -> Run[Any]:
-        """The same with the changed inputs as a mapping; `source` says whether they are Python values, text, or JSON."""
-        _check_text("a run to rerun", run_name)
-        _check_text("an action to rerun", action_name)
-        engine, settings = self._engine, self._settings
-        if settings.isolation == "process" and task_template is None:
-            return await engine.start_elsewhere(settings, run_name, action_name, changed, source)
-        return await engine.start(
-            _rerun.again(
-                engine, settings, run_name, action_name, changed, task_template=task_template, source=source
-            )
-        )
-
-
-def _check_text(what: str, name: object) -> None:
-    if not isinstance(name, str):
-        cure = f"; write {name.name!r}, its .name" if isinstance(name, (Run, Action)) else ""
-        raise UsageError(f"{what} is given by its name, not as {name!r}{cure}")
 
 
 def _phases(phases: Phase | str | Iterable[Phase | str] | None) -> frozenset[Phase] | None:

@@ -23,12 +23,15 @@ DalsegnoError
 ├── UsageError                                      a call that cannot work where it was made
 │   └── SyncTaskCallInAsyncContextError             a sync task called directly in async code
 ├── TaskExitError                                   a task called sys.exit()
+├── TaskTimeoutError (also TimeoutError)            a task took longer than its Timeout allows
+├── NonRecoverableError                             raised by a task: do not try again
 ├── EngineClosedError                               the engine was used outside its block
 └── RecordedError                                   stands for a recorded exception whose class cannot be had
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dalsegno_storage.errors import (
     DalsegnoError,
@@ -64,6 +67,7 @@ __all__ = [
     "InputProblem",
     "InvalidNameError",
     "KeyTooLongError",
+    "NonRecoverableError",
     "NotAStoreError",
     "NotFoundError",
     "ObjectNotFoundError",
@@ -85,6 +89,7 @@ __all__ = [
     "TaskDefinitionError",
     "TaskExitError",
     "TaskNotFoundError",
+    "TaskTimeoutError",
     "UsageError",
 ]
 
@@ -245,6 +250,22 @@ class TaskExitError(DalsegnoError):
     def __init__(self, code: object) -> None:
         self.code = code
         super().__init__(f"the task called sys.exit({code!r})")
+
+
+class TaskTimeoutError(DalsegnoError, TimeoutError):
+    """A task took longer than its Timeout allows; `limit` says which, `seconds` what it is."""
+
+    def __init__(self, task: str, limit: str, seconds: float) -> None:
+        self.task, self.limit, self.seconds = task, limit, seconds
+        super().__init__(f"{task} ran out of time: its {limit} is {seconds:g} s")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A TimeoutError is an OSError, which takes no arguments without __init__.
+        return type(self), (self.task, self.limit, self.seconds), self.__dict__
+
+
+class NonRecoverableError(DalsegnoError):
+    """To be raised by a task that knows that another attempt will fail too; it is not tried again."""
 
 
 class EngineClosedError(DalsegnoError):

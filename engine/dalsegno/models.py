@@ -12,9 +12,13 @@ from typing import Literal, NamedTuple
 
 __all__ = [
     "ActionRecord",
+    "Attempt",
+    "ClassCode",
     "CopyStyle",
     "Failure",
     "NOTHING",
+    "NO_VARIABLES",
+    "Origin",
     "Part",
     "Phase",
     "Ref",
@@ -30,6 +34,9 @@ CopyStyle = Literal["loaded_modules", "all", "none"]
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 """No labels, no variables."""
+
+
+NO_VARIABLES: Mapping[str, bytes] = MappingProxyType({})
 
 
 class Phase(StrEnum):
@@ -86,11 +93,20 @@ class Failure(NamedTuple):
         return self.kind.rpartition(":")[2].rpartition(".")[2]
 
 
+class Attempt(NamedTuple):
+    """An attempt that failed and was followed by another one."""
+
+    started_at: int
+    ended_at: int
+    failure: Failure
+
+
 class Relation(NamedTuple):
     """Where a run came from.
 
     `kind` is "rerun" (recorded code) or "fork" (other code). The code digests are those of the source action and
-    of the new root; they are equal for a rerun.
+    of the new root; they are equal for a rerun in the same environment. `recover` says that results of the source were
+    taken over where they still hold; `forced` are the names of its actions that were executed nevertheless.
     """
 
     kind: str
@@ -101,6 +117,26 @@ class Relation(NamedTuple):
     changed_inputs: tuple[str, ...]
     source_code_digest: bytes
     code_digest: bytes
+    recover: bool = False
+    forced: tuple[str, ...] = ()
+
+
+class Origin(NamedTuple):
+    """The action that really ran, for one whose result was taken over; `kind` is "recover" or "cache"."""
+
+    kind: str
+    run_id: int
+    seq: int
+
+
+class ClassCode(NamedTuple):
+    """The user's classes and functions among the inputs of a call, and the digest of the code that they reach.
+
+    `names` are recorded (module, qualified name), sorted.
+    """
+
+    names: tuple[tuple[str, str], ...]
+    digest: bytes
 
 
 class TaskTemplate(NamedTuple):
@@ -109,6 +145,10 @@ class TaskTemplate(NamedTuple):
     `module` and `qualname` find the task in the bundle; a task without an importable home (a notebook's, a
     REPL's) is found in the blob `pickle` instead. `interface` is the record of `dalsegno.interface`;
     `settings` maps a setting's name to its encoded value, in name order, without the ones left at their default.
+
+    `code_digest` covers all code that the task can reach: the object `closure`, which says what that is, and
+    `packages`, the versions by name of the Python and of the distributions that it uses. `environ` are the variables
+    that it reads, with a digest of the value that they had, b"" for a variable that was not there.
     """
 
     name: str
@@ -122,6 +162,9 @@ class TaskTemplate(NamedTuple):
     code_digest: bytes
     bundle_digest: bytes
     pickle: bytes | None = None
+    closure: bytes = b""
+    packages: Mapping[str, str] = NOTHING
+    environ: Mapping[str, bytes] = NO_VARIABLES
 
 
 class RunRecord(NamedTuple):
@@ -149,7 +192,8 @@ class ActionRecord(NamedTuple):
     """One task call inside a run.
 
     `seq` numbers the actions of a run in the order in which they began; the root is 0. `key` identifies the call
-    below its parent (16 bytes), `path` the chain of keys from the root (16 bytes).
+    below its parent (16 bytes), `path` the chain of keys from the root (16 bytes). `opaque_inputs` and
+    `opaque_outputs` say that something in them was pickled, so that it is unknown what they are equal to. `origin` is where its result was taken from, None for an action that ran itself.
     """
 
     run_id: int
@@ -168,4 +212,8 @@ class ActionRecord(NamedTuple):
     ended_at: int | None = None
     outputs: Values | None = None
     failure: Failure | None = None
-    opaque: bool = False
+    opaque_inputs: bool = False
+    opaque_outputs: bool = False
+    origin: Origin | None = None
+    classes: ClassCode | None = None
+    failed_attempts: tuple[Attempt, ...] = ()

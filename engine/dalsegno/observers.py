@@ -33,6 +33,9 @@ class Observer:
     def action_finished(self, run: RunRecord, action: ActionRecord) -> None:
         """An action has ended; with durability "full" its end is on disk."""
 
+    def action_reused(self, run: RunRecord, action: ActionRecord) -> None:
+        """An action was not executed: it took over a recorded result; `action.origin` says whose."""
+
     def logged(self, run: RunRecord, action: ActionRecord, stream: str, text: str) -> None:
         """An action printed or logged something; `stream` is "stdout", "stderr" or "log"."""
 

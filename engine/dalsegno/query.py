@@ -1,35 +1,41 @@
-"""Runs and actions in plain JSON terms: what `--json` prints and what a web page shows.
+"""Runs and actions in plain JSON terms; `views.py` says what the keys mean.
 
-Everything here is made from records alone: nothing that was recorded is imported, unpickled or run. The keys and
-their meaning are a promise: later releases may add keys, never take one away or give it another meaning. Times are
-ISO-8601 in UTC with microseconds and a "Z", durations seconds, digests hexadecimal.
+Everything here is made from records alone: nothing that was recorded is imported, unpickled or run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from dalsegno._identity import ROOT_NAME
 from dalsegno._ledger import Ledger, LogLine
+from dalsegno._reuse import RecordedTree
 from dalsegno._values import values_digest
 from dalsegno.codec import view
-from dalsegno.models import ActionRecord, Failure, RunRecord, TaskTemplate, Values
+from dalsegno.errors import RunNotFoundError
+from dalsegno.models import ActionRecord, Failure, Origin, RunRecord, TaskTemplate, Values
+from dalsegno.views import (
+    ActionView,
+    ClosureView,
+    ErrorView,
+    FileView,
+    IoView,
+    LogView,
+    OriginView,
+    RunView,
+    WhyView,
+)
 
 if TYPE_CHECKING:
+    from dalsegno._why import Why
     from dalsegno.bundle import Bundle
 
 __all__ = [
-    "ActionView",
-    "ErrorView",
-    "FileView",
-    "IoView",
-    "LogView",
-    "RelationView",
-    "RunView",
     "action_view",
     "action_views",
+    "closure_view",
     "error_view",
     "file_views",
     "io_view",
@@ -38,117 +44,11 @@ __all__ = [
     "named_views",
     "recorded_bundle",
     "run_view",
+    "tree_views",
+    "why_view",
 ]
 
 UNNAMED = "?"
-
-
-class RelationView(TypedDict):
-    """Where a run came from.
-
-    `kind` is "rerun" (recorded code) or "fork" (other code); `run`, `project`, `domain` and `action` name the
-    source; `changed_inputs` are names in alphabetical order. The code digests are those of the source action and
-    of the new root.
-    """
-
-    kind: str
-    run: str
-    project: str
-    domain: str
-    action: str
-    changed_inputs: list[str]
-    source_code_digest: str
-    code_digest: str
-
-
-class RunView(TypedDict):
-    """A run.
-
-    `name` is unique in `project` and `domain`. `task` is the full name of the root task and `action` the name of
-    the root action, "a0". `phase` is queued, running, succeeded, failed, aborted, timed_out or recovered. `ended_at`
-    and `duration_s` are null until it has ended; `relation` is null for a run that is nobody's rerun. `code_digest`
-    covers the code that the root task can reach, `bundle_digest` all files that were recorded.
-    """
-
-    name: str
-    project: str
-    domain: str
-    phase: str
-    task: str
-    action: str
-    labels: dict[str, str]
-    env_vars: dict[str, str]
-    relation: RelationView | None
-    started_at: str
-    ended_at: str | None
-    duration_s: float | None
-    code_digest: str
-    bundle_digest: str
-
-
-class ErrorView(TypedDict):
-    """An exception: `kind` is the class as "module.Name", `traceback` the text with source lines and causes."""
-
-    kind: str
-    message: str
-    traceback: str
-
-
-class ActionView(TypedDict):
-    """One task call inside a run.
-
-    `name` is unique in the run named `run`; `parent` is the name of the action that called it, null for the root.
-    `key` identifies the call below its parent. `attempts` counts from 1. `group` is "" outside of any group, and
-    nested groups are joined by "/". Equal values have equal digests; `outputs_digest` is null without a result.
-    """
-
-    run: str
-    name: str
-    task: str
-    phase: str
-    parent: str | None
-    key: str
-    attempts: int
-    group: str
-    started_at: str
-    ended_at: str | None
-    duration_s: float | None
-    inputs_digest: str
-    outputs_digest: str | None
-    error: ErrorView | None
-    code_digest: str
-
-
-class IoView(TypedDict):
-    """What an action got, by name, and what it gave, in order; `outputs` is empty when there is no result.
-
-    JSON values stand for themselves. Every other value is an object with "$type", or with "$opaque" where only
-    the code that made it could read it; what is cut because of its size has "$size".
-    """
-
-    inputs: dict[str, Any]
-    outputs: list[Any]
-
-
-class LogView(TypedDict):
-    """A piece of what an action printed or logged; `stream` is "stdout", "stderr" or "log".
-
-    `action` is "?" as long as the action itself is not in the store.
-    """
-
-    run: str
-    action: str
-    stream: str
-    at: str
-    text: str
-
-
-class FileView(TypedDict):
-    """A recorded file; `size` is in bytes, `digest` that of its content."""
-
-    path: str
-    size: int
-    digest: str
 
 
 def run_view(run: RunRecord) -> RunView:
@@ -174,6 +74,8 @@ def run_view(run: RunRecord) -> RunView:
             "changed_inputs": list(relation.changed_inputs),
             "source_code_digest": relation.source_code_digest.hex(),
             "code_digest": relation.code_digest.hex(),
+            "recover": relation.recover,
+            "forced": list(relation.forced),
         },
         "started_at": iso(run.started_at),
         "ended_at": None if run.ended_at is None else iso(run.ended_at),
@@ -191,12 +93,76 @@ def action_views(ledger: Ledger, run: RunRecord) -> list[ActionView]:
     return [_action(ledger, run, action, names, templates) for action in actions]
 
 
+def tree_views(ledger: Ledger, run: RunRecord) -> list[tuple[int | None, ActionView]]:
+    """The actions of a run in the order of their tree, each with the place of its parent in this list.
+
+    What was taken over has the actions below it of the run that they ran in.
+    """
+    tree = RecordedTree(ledger, run)
+    places: dict[tuple[int, int], int] = {}
+    runs = {run.id: run}
+    templates: dict[bytes, TaskTemplate] = {}
+    found: list[tuple[int | None, ActionView]] = []
+    for action, parent in tree.walk():
+        if action.run_id not in runs:
+            runs[action.run_id] = ledger.run(action.run_id)
+        names = {} if action.parent is None or parent is None else {action.parent: parent.name}
+        view = _action(ledger, runs[action.run_id], action, names, templates)
+        above = None if parent is None else places[parent.run_id, parent.seq]
+        places[action.run_id, action.seq] = len(found)
+        found.append((above, view))
+    return found
+
+
 def action_view(ledger: Ledger, run: RunRecord, action: ActionRecord) -> ActionView:
     """One action of a run."""
     names: dict[int, str] = {}
     if action.parent is not None:
         names[action.parent] = ledger.action_by_seq(run.id, action.parent).name
     return _action(ledger, run, action, names, {})
+
+
+def why_view(why: Why) -> WhyView:
+    """What became of an action."""
+    return {
+        "action": why.action,
+        "task": why.task,
+        "verdict": why.verdict,
+        "reason": why.reason,
+        "differences": [
+            {
+                "kind": each.kind,
+                "name": each.name,
+                "old": each.old,
+                "new": each.new,
+                "detail": each.detail,
+            }
+            for each in why.differences
+        ],
+        "origin": None if why.origin is None else {"run": why.origin[0], "action": why.origin[1]},
+    }
+
+
+def closure_view(ledger: Ledger, template: TaskTemplate) -> ClosureView:
+    """The code that a recorded task reaches."""
+    from dalsegno.closure import Closure
+
+    closure = Closure.decode(ledger.get("closure", template.closure))
+    return {
+        "task": template.name,
+        "code_digest": template.code_digest.hex(),
+        "symbols": [
+            {"module": each.module, "name": each.name, "digest": each.digest.hex()}
+            for each in closure.symbols
+        ],
+        "files": [{"path": path, "digest": digest.hex()} for path, digest in closure.files],
+        "packages": dict(template.packages),
+        "environ": list(closure.environ),
+        "widened": [
+            {"module": each.module, "name": each.name, "to": each.to, "reason": each.reason}
+            for each in closure.widened
+        ],
+    }
 
 
 def io_view(ledger: Ledger, action: ActionRecord) -> IoView:
@@ -282,6 +248,21 @@ def _action(
         "outputs_digest": None if action.outputs is None else values_digest(action.outputs).hex(),
         "error": None if action.failure is None else error_view(action.failure),
         "code_digest": template.code_digest.hex(),
+        "origin": None if action.origin is None else _origin(ledger, action.origin),
+    }
+
+
+def _origin(ledger: Ledger, origin: Origin) -> OriginView | None:
+    try:
+        run = ledger.run(origin.run_id)
+    except RunNotFoundError:  # it was deleted; its results are kept by those who took them over
+        return None
+    return {
+        "kind": origin.kind,
+        "run": run.name,
+        "project": run.project,
+        "domain": run.domain,
+        "action": ledger.action_by_seq(origin.run_id, origin.seq).name,
     }
 
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import anyio
 
 from dalsegno._blocking import blocking_method
-from dalsegno._ledger import Ledger, LogLine
+from dalsegno._ledger import LogLine
 from dalsegno._loops import Home, wait_future
-from dalsegno.codec import decode, view
-from dalsegno.errors import RunAbortedError, RunNotDoneError
-from dalsegno.failures import revive
-from dalsegno.models import ActionRecord, Failure, Phase, Relation, RunRecord, TaskTemplate, Values
+from dalsegno._recorded import Recorded, Records
+from dalsegno.models import ActionRecord, Phase, Relation, RunRecord
 
 if TYPE_CHECKING:
-    from dalsegno._code import RunCode
+    from dalsegno._why import Why
 
 __all__ = ["Action", "Run"]
 
@@ -29,105 +26,13 @@ POLL = 0.05
 """How often a run that another process executes is looked at, in seconds."""
 
 
-class _Records(Protocol):
-    """What a run needs of the engine that gave it out."""
-
-    @property
-    def ledger(self) -> Ledger: ...
-
-    @property
-    def url(self) -> str: ...
-
-    @property
-    def home(self) -> Home: ...
-
-    def code(self, bundle: bytes) -> RunCode: ...
-
-    def live(self, run_id: int) -> Future[RunRecord] | None: ...
-
-    def stop(self, run_id: int, reason: str) -> bool: ...
-
-
-class _Recorded:
-    """What runs and actions have in common: one action record and the ways to look into it."""
-
-    _records: _Records
-
-    def _action(self) -> ActionRecord:
-        raise NotImplementedError
-
-    def _label(self) -> str:
-        raise NotImplementedError
-
-    @property
-    def template(self) -> TaskTemplate:
-        """The recorded description of the task."""
-        return self._records.ledger.template(self._action().template)
-
-    @property
-    def attempts(self) -> int:
-        """How often the body was begun."""
-        return self._action().attempts
-
-    @property
-    def failure(self) -> Failure | None:
-        """The recorded exception, if it failed."""
-        return self._action().failure
-
-    def inputs(self) -> dict[str, Any]:
-        """The inputs by name, as Python values.
-
-        Values of the user's own classes need the recorded code, which is loaded for them.
-        """
-        parts = self._records.ledger.named(self._action().inputs)
-        return {name: self._decode(part) for name, part in parts.items()}
-
-    def outputs(self) -> tuple[Any, ...]:
-        """The outputs in order, `()` for a task that returns None; RunNotDoneError while there are none."""
-        return tuple(self._outputs(self._action()))
-
-    def io(self) -> dict[str, Any]:
-        """Inputs and outputs in plain JSON terms, `{"inputs": {name: …}, "outputs": […]}`.
-
-        Shows values without loading or running anything; `outputs` is empty when there are none.
-        """
-        action = self._action()
-        return {"inputs": self._views(action.inputs), "outputs": list(self._views(action.outputs).values())}
-
-    def _views(self, values: Values | None) -> dict[str, Any]:
-        return {name: view(part) for name, part in self._records.ledger.named(values).items()}
-
-    def _value(self, action: ActionRecord) -> Any:
-        """The value returned, as the function returned it."""
-        outputs = self._outputs(action)
-        template = self._records.ledger.template(action.template)
-        return self._records.code(template.bundle_digest).task(template).interface.unpack_outputs(outputs)
-
-    def _outputs(self, action: ActionRecord) -> list[Any]:
-        """The values of the outputs; raises what was recorded instead."""
-        if action.failure is not None and action.phase is not Phase.ABORTED:
-            raise revive(action.failure, self._resolve)
-        if action.phase is Phase.ABORTED:
-            raise RunAbortedError(self._label(), action.failure.message if action.failure else "")
-        if action.outputs is None:
-            raise RunNotDoneError(self._label(), action.phase)
-        return [self._decode(part) for part in self._records.ledger.named(action.outputs).values()]
-
-    def _resolve(self, module: str, qualname: str) -> Any:
-        template = self._records.ledger.template(self._action().template)
-        return self._records.code(template.bundle_digest).resolve(module, qualname)
-
-    def _decode(self, data: bytes) -> Any:
-        return decode(data, resolve=self._resolve, read_blob=self._records.ledger.blob)
-
-
-class Run(_Recorded, Generic[T]):
+class Run(Recorded, Generic[T]):
     """One execution of a root task, live or long past.
 
     Got from `run`, `rerun`, `Run.get` or `Run.listall`. What can still change is read from the store each time.
     """
 
-    def __init__(self, records: _Records, record: RunRecord) -> None:
+    def __init__(self, records: Records, record: RunRecord) -> None:
         self._records = records
         self._record = record
 
@@ -241,6 +146,19 @@ class Run(_Recorded, Generic[T]):
         """The action of that name; ActionNotFoundError with near matches."""
         return Action(self, self._records.ledger.action(self._record, name))
 
+    def why(self, action_name: str | None = None) -> list[Why]:
+        """Why each of its actions was executed, or not; of one action if it is named.
+
+        In the order in which they began. Told from the records, nothing is loaded for it.
+        """
+        from dalsegno._why import explain
+
+        found = explain(self._records.ledger, self._fresh())
+        if action_name is None:
+            return found
+        name = self.action(action_name).name
+        return [each for each in found if each.action == name]
+
     def logs(self) -> list[LogLine]:
         """What its actions printed and logged, action by action."""
         return self._records.ledger.log_lines(self._record.id)
@@ -267,7 +185,7 @@ class Run(_Recorded, Generic[T]):
         return default_engine().list_runs(**filters)
 
 
-class Action(_Recorded):
+class Action(Recorded):
     """One task call inside a run."""
 
     def __init__(self, run: Run[Any], record: ActionRecord) -> None:
@@ -328,8 +246,27 @@ class Action(_Recorded):
 
     @property
     def children(self) -> list[Action]:
-        """The actions that it called, in the order in which they began."""
-        return [action for action in self._run.actions() if action.record.parent == self._record.seq]
+        """The actions that it called, in the order in which they began.
+
+        One that took over a result has those of the action that really ran, which belong to another run.
+        """
+        ran = self.origin or self
+        return [action for action in ran.run.actions() if action.record.parent == ran.record.seq]
+
+    @property
+    def origin(self) -> Action | None:
+        """The action that really ran, for one that took over its result; None for one that ran itself."""
+        origin = self._action().origin
+        if origin is None:
+            return None
+        ledger = self._records.ledger
+        run = Run[Any](self._records, ledger.run(origin.run_id))
+        return Action(run, ledger.action_by_seq(origin.run_id, origin.seq))
+
+    def why(self) -> Why:
+        """Why it was executed, or not."""
+        [found] = self._run.why(self.name)
+        return found
 
     @property
     def started_at(self) -> datetime:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from dalsegno._blocking import block
 from dalsegno._default import default_engine, in_portal
-from dalsegno.engine import RunContext
-from dalsegno.models import CopyStyle
+from dalsegno._identity import ROOT_NAME
+from dalsegno.run_context import RunContext
 from dalsegno.runs import Run
-from dalsegno.settings import Durability, Isolation, RunSettings
+from dalsegno.settings import RunOptions, RunSettings
 from dalsegno.task import Task
 
-__all__ = ["Runner", "rerun", "run", "with_runcontext"]
+if TYPE_CHECKING:
+    from dalsegno._plan import Plan
+
+__all__ = ["DryRunner", "Runner", "rerun", "run", "with_runcontext"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,38 +50,83 @@ class _Rerun(_Context):
 
     The new run's root is the action's task on its recorded inputs. Without `task_template` the recorded code runs,
     with it that task in its place. `changed` inputs are converted against the interface and take the place of the
-    recorded ones; `inputs` does the same for names that collide with the parameters here. Raises RunNotFoundError,
-    ActionNotFoundError, InputError or BundleLoadError before anything is recorded.
+    recorded ones; `inputs` does the same for names that collide with the parameters here. With `recover` every call
+    whose code and inputs are those of a recorded one that succeeded takes over its result, but for the actions named by
+    `force_rerun_actions` and those below them. Raises RunNotFoundError, ActionNotFoundError, InputError or
+    BundleLoadError before anything is recorded.
     """
 
     def __call__(
         self,
         run_name: str,
-        action_name: str = "a0",
+        action_name: str = ROOT_NAME,
         *,
         task_template: Task[..., Any] | None = None,
+        recover: bool = False,
+        force_rerun_actions: Collection[str] = (),
         inputs: Mapping[str, Any] | None = None,
         **changed: Any,
     ) -> Run[Any]:
         return block(
             lambda: self._context().rerun(
-                run_name, action_name, task_template=task_template, inputs=inputs, **changed
+                run_name,
+                action_name,
+                task_template=task_template,
+                recover=recover,
+                force_rerun_actions=force_rerun_actions,
+                inputs=inputs,
+                **changed,
             )
         )
 
     async def aio(
         self,
         run_name: str,
-        action_name: str = "a0",
+        action_name: str = ROOT_NAME,
         *,
         task_template: Task[..., Any] | None = None,
+        recover: bool = False,
+        force_rerun_actions: Collection[str] = (),
         inputs: Mapping[str, Any] | None = None,
         **changed: Any,
     ) -> Run[Any]:
         """The awaitable form."""
         return await in_portal(
             lambda: self._context().rerun(
-                run_name, action_name, task_template=task_template, inputs=inputs, **changed
+                run_name,
+                action_name,
+                task_template=task_template,
+                recover=recover,
+                force_rerun_actions=force_rerun_actions,
+                inputs=inputs,
+                **changed,
+            )
+        )
+
+
+class _Plan(_Context):
+    """The plan of a rerun: what it would execute and what it would take over. Nothing is launched or recorded."""
+
+    def __call__(
+        self,
+        run_name: str,
+        action_name: str = ROOT_NAME,
+        *,
+        task_template: Task[..., Any] | None = None,
+        recover: bool = False,
+        force_rerun_actions: Collection[str] = (),
+        inputs: Mapping[str, Any] | None = None,
+        **changed: Any,
+    ) -> Plan:
+        return block(
+            lambda: self._context().plan(
+                run_name,
+                action_name,
+                task_template=task_template,
+                recover=recover,
+                force_rerun_actions=force_rerun_actions,
+                inputs=inputs,
+                **changed,
             )
         )
 
@@ -92,37 +139,31 @@ class Runner:
         self.rerun = _Rerun(settings)
 
 
+class DryRunner:
+    """`rerun` with settings that launches nothing and gives a `Plan`; made by `with_runcontext(dry_run=True)`."""
+
+    def __init__(self, settings: RunSettings) -> None:
+        self.rerun = _Plan(settings)
+
+
 run = _Run(RunSettings())
 rerun = _Rerun(RunSettings())
 
 
-def with_runcontext(
-    *,
-    name: str | None = None,
-    project: str | None = None,
-    domain: str | None = None,
-    env_vars: Mapping[str, str] | None = None,
-    labels: Mapping[str, str] | None = None,
-    custom_context: Mapping[str, str] | None = None,
-    copy_style: CopyStyle = "loaded_modules",
-    root_dir: str | Path | None = None,
-    durability: Durability | None = None,
-    isolation: Isolation | None = None,
-    strict_environment: bool = False,
-) -> Runner:
-    """`run` and `rerun` with settings for that run; `dalsegno.settings.RunSettings` says what each means."""
-    return Runner(
-        RunSettings(
-            name=name,
-            project=project,
-            domain=domain,
-            env_vars=env_vars or {},
-            labels=labels or {},
-            custom_context=custom_context or {},
-            copy_style=copy_style,
-            root_dir=root_dir,
-            durability=durability,
-            isolation=isolation,
-            strict_environment=strict_environment,
-        )
-    )
+@overload
+def with_runcontext(*, dry_run: Literal[True], **options: Unpack[RunOptions]) -> DryRunner: ...
+
+
+@overload
+def with_runcontext(*, dry_run: Literal[False] = False, **options: Unpack[RunOptions]) -> Runner: ...
+
+
+def with_runcontext(*, dry_run: bool = False, **options: Unpack[RunOptions]) -> Runner | DryRunner:
+    """`run` and `rerun` with settings for that run: name, project, domain, env_vars, labels, custom_context,
+    copy_style, root_dir, durability, isolation, strict_environment, overwrite_cache, disable_run_cache.
+
+    `dalsegno.settings.RunSettings` says what each means. With `dry_run=True` nothing is launched: `rerun` gives the
+    plan of what it would execute and what it would take over.
+    """
+    settings = RunSettings(**options)
+    return DryRunner(settings) if dry_run else Runner(settings)

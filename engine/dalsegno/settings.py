@@ -7,16 +7,34 @@ from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from types import NoneType
-from typing import Literal, get_args
+from typing import Literal, TypedDict, get_args
 
 from dalsegno.errors import ConfigError, InvalidNameError
 from dalsegno.models import CopyStyle
 from dalsegno.names import check_name, check_text
 
-__all__ = ["Durability", "Isolation", "RunSettings"]
+__all__ = ["Durability", "Isolation", "RunOptions", "RunSettings"]
 
 Durability = Literal["full", "relaxed"]
 Isolation = Literal["private", "process"]
+
+
+class RunOptions(TypedDict, total=False):
+    """What `with_runcontext` takes: the fields of `RunSettings`, which says what they mean."""
+
+    name: str | None
+    project: str | None
+    domain: str | None
+    env_vars: Mapping[str, str]
+    labels: Mapping[str, str]
+    custom_context: Mapping[str, str]
+    copy_style: CopyStyle
+    root_dir: str | Path | None
+    durability: Durability | None
+    isolation: Isolation | None
+    strict_environment: bool
+    overwrite_cache: bool
+    disable_run_cache: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +45,8 @@ class RunSettings:
     20 ms behind and only the end of the run is waited for. `copy_style` says what code is recorded:
     "loaded_modules" the modules that the task can reach and those loaded beside them, "all" every file under the
     source roots, "none" nothing. `isolation` makes a rerun load recorded code beside the live code ("private") or
-    in a process of its own ("process") even where the live code is the recorded one.
+    in a process of its own ("process") even where the live code is the recorded one. With `disable_run_cache` the run
+    neither takes results from the cache nor leaves any there; with `overwrite_cache` it only leaves its own.
     """
 
     name: str | None = None
@@ -41,6 +60,8 @@ class RunSettings:
     durability: Durability | None = None
     isolation: Isolation | None = None
     strict_environment: bool = False
+    overwrite_cache: bool = False
+    disable_run_cache: bool = False
 
     def __post_init__(self) -> None:
         for what in ("name", "project", "domain"):
@@ -59,6 +80,8 @@ class RunSettings:
             raise ConfigError(f"root_dir is a folder as text or a Path, not {type(self.root_dir).__name__}")
         _check_choice("copy_style", self.copy_style, get_args(CopyStyle))
         _check_choice("durability", self.durability, (None, *get_args(Durability)))
+        if self.overwrite_cache and self.disable_run_cache:
+            raise ConfigError("overwrite_cache and disable_run_cache exclude each other; choose one")
         _check_choice("isolation", self.isolation, (None, *get_args(Isolation)))
 
 

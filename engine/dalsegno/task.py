@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, Protocol,
 
 from dalsegno._context import current
 from dalsegno._loops import in_event_loop
+from dalsegno._retry import Backoff, RetryStrategy, Timeout, limits, seconds_of, strategy
 from dalsegno.errors import SyncTaskCallInAsyncContextError, TaskDefinitionError
 
 if TYPE_CHECKING:
     from dalsegno.interface import Interface
 
-__all__ = ["AsyncTask", "Cache", "RetryStrategy", "SyncTask", "Task", "TaskEnvironment", "Timeout"]
+__all__ = ["AsyncTask", "Backoff", "Cache", "RetryStrategy", "SyncTask", "Task", "TaskEnvironment", "Timeout"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,27 +27,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class RetryStrategy:
-    """How often a failed task is tried again: `count` times after the first, at once.
-
-    `backoff` is recorded and not acted on yet.
-    """
-
-    count: int
-    backoff: Any = None
-
-
-class Timeout(NamedTuple):
-    """How long a task may take, as seconds or timedelta; None is no limit. Recorded and not acted on yet."""
-
-    max_runtime: timedelta | float | None = None
-    max_queued_time: timedelta | float | None = None
-    deadline: timedelta | float | None = None
-
-
 class Cache(NamedTuple):
-    """When the result of an earlier run may stand for a call. Recorded and not acted on yet."""
+    """When the result of a call in an earlier run may stand for a call.
+
+    `behavior` is "auto" (the same inputs, and the same code as far as the task can reach), "override" (the same inputs
+    and the same `version_override`, whatever the code) or "disable". `ignored_inputs` are names of inputs that do not
+    count. Another `salt` makes all earlier results invalid, and so does `max_age`, in seconds or as timedelta, for
+    those that are older. With `serialize` of several callers of the same call one executes it and the others wait.
+    """
 
     behavior: str = "auto"
     version_override: str | None = None
@@ -81,7 +69,11 @@ class Task(Generic[P, R]):
         self.is_async = inspect.iscoroutinefunction(function)
         self.full_name = self.name.encode()
         _check_env_vars(self.name, self.settings.get("env_vars"))
-        self.retries = _retries(self.settings.get("retries"))
+        self.retries = strategy(self.name, self.settings.get("retries") or 0)
+        self.limits = limits(self.name, self.settings.get("timeout"))
+        own_variables: Mapping[str, str] = self.settings.get("env_vars") or {}
+        self.cache = _cache(self.name, self.settings.get("cache") or environment.cache, interface)
+        self.variables: Mapping[str, str] = {**(environment.env_vars or {}), **own_variables}
         self.__doc__ = function.__doc__
         self.__name__ = function.__name__
         self.__qualname__ = function.__qualname__
@@ -171,6 +163,30 @@ def _interface_of(function: Callable[..., Any], environment: TaskEnvironment) ->
     return Interface.of(function, name=f"{environment.name}.{function.__name__}")
 
 
+def _cache(task: str, setting: Any, interface: Interface) -> Cache | None:
+    """The cache setting of a task, None for none; TaskDefinitionError for one that cannot be meant."""
+    cache = Cache(setting) if isinstance(setting, str) else setting
+    problem = ""
+    if not isinstance(cache, Cache):
+        problem = f'cache is "auto", "disable" or a Cache, not {setting!r}'
+    elif cache.behavior not in ("auto", "override", "disable"):
+        problem = f'the behavior of a cache is "auto", "override" or "disable", not {cache.behavior!r}'
+    elif (cache.behavior == "override") is not (cache.version_override is not None):
+        problem = 'a cache with behavior "override" has a version_override, and no other has'
+    elif cache.max_age is not None and seconds_of(cache.max_age) <= 0:
+        problem = f"max_age is a time above zero in seconds or as timedelta, not {cache.max_age!r}"
+    elif isinstance(cache.ignored_inputs, str):
+        problem = f"ignored_inputs are names of inputs, not {cache.ignored_inputs!r}"
+    else:
+        names = [variable.name for variable in interface.inputs]
+        unknown = sorted(set(cache.ignored_inputs) - set(names))
+        if unknown:
+            problem = f"there is no input {', '.join(unknown)} to ignore; it has {', '.join(names) or 'none'}"
+    if problem:
+        raise TaskDefinitionError(f"the cache setting of {task} cannot be meant: {problem}")
+    return None if cache.behavior == "disable" else cache
+
+
 def _check_env_vars(owner: str, env_vars: Any) -> None:
     if env_vars is None:
         return
@@ -183,15 +199,6 @@ def _check_env_vars(owner: str, env_vars: Any) -> None:
             raise TaskDefinitionError(
                 f"the env_vars of {owner} map text to text, not {key!r} to {value!r}; write the value as text"
             )
-
-
-def _retries(setting: Any) -> int:
-    if setting is None:
-        return 0
-    count = setting.count if isinstance(setting, RetryStrategy) else setting
-    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-        raise TaskDefinitionError(f"retries is a number from 0 up or a RetryStrategy, not {setting!r}")
-    return count
 
 
 @dataclass(eq=False)

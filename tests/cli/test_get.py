@@ -22,7 +22,7 @@ RUN_KEYS = [
 ]  # fmt: skip
 ACTION_KEYS = [
     "run", "name", "task", "phase", "parent", "key", "attempts", "group", "started_at", "ended_at", "duration_s",
-    "inputs_digest", "outputs_digest", "error", "code_digest",
+    "inputs_digest", "outputs_digest", "error", "code_digest", "origin",
 ]  # fmt: skip
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
@@ -46,6 +46,7 @@ def test_relation_as_json(look: Command) -> None:
     relation = look("get", "run", "again", "--json").json["relation"]
     assert list(relation) == [
         "kind", "run", "project", "domain", "action", "changed_inputs", "source_code_digest", "code_digest",
+        "recover", "forced",
     ]  # fmt: skip
     assert (relation["kind"], relation["run"], relation["changed_inputs"]) == ("rerun", "good", [])
     assert relation["action"].startswith("scale-")
@@ -207,7 +208,7 @@ def test_a_log_without_its_action_is_shown(recorded: Path, tmp_path: Path, comma
     shutil.copytree(recorded, store)
     with closing(open_store(str(store))) as opened, opened.write() as transaction:
         run_id = Ledger(opened).find_run("default", "development", "good").id
-        transaction.put(log_key(run_id, 99, 0), pack_log("stdout", 2**62, "early\n"))
+        transaction.put(log_key(run_id, 99, 0), pack_log("stdout", 2**62, "early\n", 1))
     lines = command("--store", store, "get", "logs", "good").lines()
     assert (len(lines), lines[-1]) == (4, "[?] early")
     piece = command("--store", store, "get", "logs", "good", "--json").json[-1]

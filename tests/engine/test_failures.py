@@ -371,6 +371,7 @@ def test_hostile_classes_are_recorded_as_far_as_can_be(module: Any, qualname: st
 
 
 FACTS: dict[str, Any] = {
+    "seconds": 1.5,
     "action": "a0",
     "code": 3,
     "digest": b"\1" * 32,

@@ -11,6 +11,7 @@ import pytest
 from dalsegno import Engine, Phase, TaskEnvironment
 from dalsegno import _records as records
 from dalsegno._ledger import Ledger
+from dalsegno._puts import End
 from dalsegno._values import INLINE, encode_named, parts_of
 from dalsegno.codec import encode
 from dalsegno.errors import RunExistsError
@@ -75,10 +76,10 @@ def test_ids_grow_even_when_the_clock_stands_behind(ledger: Ledger, monkeypatch:
 def test_an_end_is_recorded_once_and_stays(ledger: Ledger) -> None:
     async def main() -> None:
         run, root = await ledger.create(a_run(), root_of, [])
-        first = await ledger.end(run, ended(root, outputs=b"\x80"), [])
+        first = await ledger.end(run, End(ended(root, outputs=b"\x80")))
         assert (first.phase, first.ended_at) == (Phase.SUCCEEDED, 9)
         late = ended(root, Phase.FAILED, failure=Failure("builtins:ValueError", "late", ""))
-        assert await ledger.end(run, late, []) == first
+        assert await ledger.end(run, End(late)) == first
         assert ledger.run(run.id) == first
         assert ledger.root(run.id) == ended(root, outputs=b"\x80")
 
@@ -93,7 +94,7 @@ def test_an_end_moves_the_run_in_the_index_of_phases(ledger: Ledger, store: Memo
     async def main() -> None:
         run, root = await ledger.create(a_run(), root_of, [])
         assert (listed("running"), listed("succeeded")) == ([run.id], [])
-        await ledger.end(run, ended(root, outputs=b"\x80"), [])
+        await ledger.end(run, End(ended(root, outputs=b"\x80")))
         assert (listed("running"), listed("succeeded")) == ([], [run.id])
 
     anyio.run(main)
@@ -105,9 +106,9 @@ def test_a_completion_is_recorded_once_and_stays(ledger: Ledger) -> None:
         child = root._replace(seq=1, parent=0)
         first = ended(child, outputs=b"\x80")
         ledger.began(child, lambda: True)
-        await ledger.complete(first, [], durable=True)
-        await ledger.complete(ended(child, Phase.FAILED), [], durable=True)
-        ledger.complete_blocking(ended(child, Phase.ABORTED), [], durable=False)
+        await ledger.complete(End(first))
+        await ledger.complete(End(ended(child, Phase.FAILED)))
+        ledger.complete_blocking(End(ended(child, Phase.ABORTED), durable=False))
         ledger.close()
         assert [action.phase for action in ledger.actions(root.run_id)] == [Phase.RUNNING, Phase.SUCCEEDED]
         assert ledger.action_by_seq(root.run_id, 1).outputs == b"\x80"

@@ -12,7 +12,18 @@ from dalsegno import _records as records
 from dalsegno._identity import ROOT_NAME, action_name
 from dalsegno._phases import TRANSITIONS, advance
 from dalsegno.errors import DecodeError
-from dalsegno.models import ActionRecord, Failure, Phase, Ref, Relation, RunRecord, TaskTemplate
+from dalsegno.models import (
+    ActionRecord,
+    Attempt,
+    ClassCode,
+    Failure,
+    Origin,
+    Phase,
+    Ref,
+    Relation,
+    RunRecord,
+    TaskTemplate,
+)
 
 texts = st.text(max_size=12)
 names = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
@@ -36,6 +47,8 @@ relations = st.builds(
     st.lists(texts, max_size=3).map(tuple),
     digests,
     digests,
+    st.booleans(),
+    st.lists(texts, max_size=2).map(tuple),
 )
 runs = st.builds(
     RunRecord,
@@ -70,7 +83,11 @@ templates = st.builds(
     digests,
     digests,
     st.none() | digests,
+    digests,
+    mappings,
+    st.dictionaries(texts, st.binary(max_size=9)),
 )
+class_codes = st.builds(ClassCode, st.lists(st.tuples(texts, texts), max_size=2).map(tuple), digests)
 
 
 @st.composite
@@ -94,7 +111,11 @@ def actions(draw: st.DrawFn) -> ActionRecord:
         ended_at=draw(st.none() | times),
         outputs=draw(st.none() | values),
         failure=draw(st.none() | failures),
-        opaque=draw(st.booleans()),
+        opaque_inputs=draw(st.booleans()),
+        opaque_outputs=draw(st.booleans()),
+        origin=draw(st.none() | st.builds(Origin, st.sampled_from(["recover", "cache"]), ids, seqs)),
+        classes=draw(st.none() | class_codes),
+        failed_attempts=draw(st.lists(st.builds(Attempt, times, times, failures), max_size=2).map(tuple)),
     )
 
 
@@ -126,11 +147,11 @@ def test_the_order_of_settings_does_not_change_a_template() -> None:
 
 @given(st.sampled_from(["stdout", "log"]), times, st.text())
 def test_log_chunks_round_trip(stream: str, at: int, text: str) -> None:
-    assert records.unpack_log(records.pack_log(stream, at, text)) == (stream, at, text)
+    assert records.unpack_log(records.pack_log(stream, at, text, 2)) == (stream, at, text, 2)
 
 
 def test_log_text_that_is_no_valid_unicode_is_kept() -> None:
-    assert records.unpack_log(records.pack_log("stdout", 1, "a\udc80b")) == ("stdout", 1, "a\udc80b")
+    assert records.unpack_log(records.pack_log("stdout", 1, "a\udc80b", 1)) == ("stdout", 1, "a\udc80b", 1)
 
 
 UNPACK: list[Callable[[bytes], Any]] = [

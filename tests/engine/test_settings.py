@@ -1,7 +1,6 @@
 """What a caller may set for a run, and what is said of what may not be."""
 
 import dataclasses
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 
 import dalsegno
 from dalsegno.errors import ConfigError, InvalidNameError
-from dalsegno.settings import RunSettings
+from dalsegno.settings import RunOptions, RunSettings
 
 
 def test_everything_may_be_left_out() -> None:
@@ -89,4 +88,4 @@ def test_a_group_has_a_name_that_can_be_recorded(name: Any, message: str) -> Non
 
 def test_with_runcontext_has_every_setting() -> None:
     fields = {field.name for field in dataclasses.fields(RunSettings)}
-    assert inspect.signature(dalsegno.with_runcontext).parameters.keys() == fields
+    assert RunOptions.__annotations__.keys() == fields

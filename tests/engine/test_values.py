@@ -258,10 +258,10 @@ def test_what_no_codec_takes_is_pickled_and_flagged(play: Play) -> None:
         run = await engine.run(passes_opaque, 7)
         assert await run.result.aio() == 7
         root, child = run.actions()
-        assert (root.record.opaque, child.record.opaque) == (False, True)
+        assert (root.record.opaque_inputs, child.record.opaque_inputs) == (False, True)
         again = await engine.rerun(run.name, child.name)
         assert await again.result.aio() == 7
-        assert again.action().record.opaque
+        assert again.action().record.opaque_inputs
 
     play(story)
 

@@ -3,14 +3,16 @@
 Packages are not part of a bundle; their versions are recorded beside it and compared before it runs again.
 """
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from secrets import token_hex
 
 from dalsegno.errors import DecodeError
 
-__all__ = ["Manifest", "differences", "installed", "manifest"]
+__all__ = ["Manifest", "differences", "installed", "manifest", "versions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,60 @@ def differences(recorded: Manifest, current: Manifest) -> list[str]:
         elif now != version:
             found.append(f"{name} {version} → {now}")
     return found
+
+
+def versions(imports: Iterable[str]) -> Mapping[str, str]:
+    """The versions by name of all that may decide what code with these top-level imports does.
+
+    That is this Python ("cpython 3.11"), the distributions that the names come from, and those which these require, to
+    any depth. What is there without a version is new in every process, since nothing tells whether it changed; what
+    is not there has the version "".
+    """
+    major, minor = sys.version_info[:2]
+    found = {"python": f"{sys.implementation.name} {major}.{minor}"}
+    waiting: list[str] = []
+    for name in sorted(frozenset(imports) - sys.stdlib_module_names):
+        distributions = _distributions(name)
+        waiting += distributions
+        if not distributions:
+            found[name] = f"unknown {_THIS_PROCESS}" if _is_importable(name) else ""
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        version = _version(name)
+        plain = _plain(name)
+        if version is None or plain in seen:
+            continue
+        seen.add(plain)
+        found[plain] = version
+        waiting += _requirements(name)
+    return dict(sorted(found.items()))
+
+
+_THIS_PROCESS = token_hex(8)
+
+
+def _plain(name: str) -> str:
+    """A distribution's name as all its spellings have it in common."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@cache
+def _requirements(name: str) -> tuple[str, ...]:
+    """The names of the distributions that one requires, but for those of its extras."""
+    from importlib.metadata import requires
+
+    found = [re.match(r"[A-Za-z0-9._-]+", line) for line in requires(name) or () if "extra ==" not in line]
+    return tuple(match[0] for match in found if match is not None)
+
+
+def _is_importable(name: str) -> bool:
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return name in sys.modules
 
 
 @cache

@@ -67,8 +67,13 @@ class Bundle:
 
     def has_module(self, name: str) -> bool:
         """Whether one of the files is the module with this recorded name."""
-        path = name.replace(".", "/")
-        return any(file.path in (f"{path}.py", f"{path}/__init__.py") for file in self.files)
+        return self.file_of(name) is not None
+
+    def file_of(self, module: str) -> BundleFile | None:
+        """The file of the module with this recorded name."""
+        path = module.replace(".", "/")
+        wanted = (f"{path}.py", f"{path}/__init__.py")
+        return next((file for file in self.files if file.path in wanted), None)
 
     def encode(self) -> bytes:
         """The bytes that the digest covers and that are stored under it: msgpack of the layout number and the record."""

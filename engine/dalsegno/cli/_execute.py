@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import rich_click as click
 
@@ -24,6 +24,11 @@ from dalsegno.engine import Engine
 from dalsegno.models import ActionRecord, RunRecord
 from dalsegno.observers import Observer, notify
 from dalsegno.runs import Run
+from dalsegno.settings import RunSettings
+
+if TYPE_CHECKING:
+    from dalsegno._plan import Plan
+    from dalsegno._request import Request
 
 MOST_LINES = 60
 """Outputs longer than this are cut; `get io` has them whole."""
@@ -67,6 +72,22 @@ def execute(
     else:
         _print_failure(ended)
     return DONE if ended.run.phase.is_success else FAILED
+
+
+def show_plan(ctx: click.Context, settings: RunSettings, request: Request, *, as_json: bool) -> int:
+    """Print what a rerun would do; gives the exit code."""
+    import anyio
+
+    from dalsegno._plan import plan
+    from dalsegno.cli._why import print_plan
+
+    async def planned() -> Plan:
+        place = place_of(ctx)
+        async with Engine(place.store, project=place.project, domain=place.domain) as engine:
+            return plan(engine, settings, request.checked())
+
+    print_plan(anyio.run(planned), as_json=as_json)
+    return DONE
 
 
 async def _drive(

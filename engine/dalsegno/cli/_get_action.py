@@ -9,7 +9,7 @@ from dalsegno.cli._options import completing, json_option, place_options, run_ar
 from dalsegno.cli._store import reading
 from dalsegno.cli._table import phase_text, print_facts, print_json
 from dalsegno.cli._text import clean_lines, duration, local
-from dalsegno.query import ActionView
+from dalsegno.views import ActionView
 
 
 @click.command("action")
@@ -30,23 +30,24 @@ def get_action(ctx: click.Context, run_name: str, name: str | None, show_all: bo
             else:
                 _show(view)
             return
-        views = query.action_views(records.ledger, run)
-    if as_json:
-        print_json(views)
-        return
+        if as_json:
+            print_json(query.action_views(records.ledger, run))
+            return
+        tree = query.tree_views(records.ledger, run)
     from dalsegno.cli._tree import print_tree
 
-    print_tree(views, most=None if show_all else 200)
+    print_tree(tree, most=None if show_all else 200)
 
 
 def _show(view: ActionView) -> None:
-    error = view["error"]
+    error, origin = view["error"], view["origin"]
     print_facts(
         [
             ("name", view["name"]),
             ("run", view["run"]),
             ("task", view["task"]),
             ("phase", phase_text(view["phase"])),
+            ("from", f"{origin['action']} of run {origin['run']} ({origin['kind']})" if origin else ""),
             ("parent", view["parent"] or ""),
             ("group", view["group"]),
             ("attempts", str(view["attempts"])),

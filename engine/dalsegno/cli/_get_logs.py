@@ -17,7 +17,7 @@ from dalsegno.cli._store import Records, reading
 from dalsegno.cli._table import print_json, print_json_line
 from dalsegno.errors import ActionNotFoundError
 from dalsegno.models import RunRecord
-from dalsegno.query import LogView
+from dalsegno.views import LogView
 
 POLL = 0.2
 """How often a live run is looked at, in seconds."""

@@ -14,7 +14,7 @@ from dalsegno.cli._store import Records, reading
 from dalsegno.cli._table import phase_text, print_facts, print_json, print_table
 from dalsegno.cli._text import duration, local
 from dalsegno.models import Phase
-from dalsegno.query import RunView
+from dalsegno.views import RunView
 
 PHASES = [phase.value for phase in Phase]
 
@@ -130,6 +130,8 @@ def _origin(view: RunView, *, short: bool) -> str:
         return f"{relation['kind']} of {source}"
     code = "recorded code" if relation["kind"] == "rerun" else "other code"
     changed = relation["changed_inputs"]
+    if relation["recover"]:
+        code += ", recovering"
     inputs = f"changed inputs: {', '.join(changed)}" if changed else "recorded inputs"
     return f"{relation['kind']} of {source} ({code}, {inputs})"
 

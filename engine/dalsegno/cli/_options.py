@@ -81,6 +81,14 @@ def run_options(function: F) -> F:
             help="Whether actions wait for the disk; 'full' by default.",
         ),
         click.option(
+            "--overwrite-cache",
+            is_flag=True,
+            help="Take nothing from the cache, and leave there what comes out.",
+        ),
+        click.option(
+            "--disable-run-cache", is_flag=True, help="Neither use the cache nor leave anything there."
+        ),
+        click.option(
             "--input",
             "inputs",
             metavar="NAME=JSON",
@@ -95,6 +103,28 @@ def run_options(function: F) -> F:
         ),
     ]
     return functools.reduce(lambda decorated, decorate: decorate(decorated), reversed(decorators), function)
+
+
+def recover_options(function: F) -> F:
+    """`--recover`, `--force-rerun-action` and `--dry-run`."""
+    recover = click.option(
+        "--recover",
+        is_flag=True,
+        help="Take over every recorded result that still holds, and execute only the rest.",
+    )
+    force = click.option(
+        "--force-rerun-action",
+        metavar="ACTION",
+        multiple=True,
+        shell_complete=completing("actions"),
+        help="Execute this action and those below it nevertheless; may be repeated.",
+    )
+    plan = click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Print what would be executed and what reused, and launch nothing.",
+    )
+    return recover(force(plan(function)))
 
 
 def run_argument(function: F) -> F:

@@ -9,7 +9,14 @@ import rich_click as click
 
 from dalsegno._identity import ROOT_NAME
 from dalsegno.cli._inputs import InputsCommand, given_inputs
-from dalsegno.cli._options import completing, json_option, place_options, run_argument, run_options
+from dalsegno.cli._options import (
+    completing,
+    json_option,
+    place_options,
+    recover_options,
+    run_argument,
+    run_options,
+)
 from dalsegno.cli._store import reading
 from dalsegno.cli._text import value_text
 
@@ -56,6 +63,7 @@ class RerunCommand(InputsCommand):
     shell_complete=completing("actions"),
     help="The action to run again, in place of the whole run.",
 )
+@recover_options
 @run_options
 @place_options
 @click.option(
@@ -69,11 +77,16 @@ def rerun(
     ctx: click.Context,
     run_name: str,
     action_name: str,
+    recover: bool,
+    force_rerun_action: tuple[str, ...],
+    dry_run: bool,
     name: str | None,
     label: Mapping[str, str],
     env: Mapping[str, str],
     follow: bool,
     durability: Durability | None,
+    overwrite_cache: bool,
+    disable_run_cache: bool,
     inputs: tuple[str, ...],
     inputs_file: str | None,
     isolation: Isolation | None,
@@ -85,16 +98,34 @@ def rerun(
     """
     given = given_inputs(ctx, inputs, inputs_file)
 
-    from dalsegno.cli._execute import execute
-    from dalsegno.engine import RunContext
+    from dalsegno._request import Request
+    from dalsegno.cli._execute import execute, show_plan
+    from dalsegno.run_context import RunContext
     from dalsegno.settings import RunSettings
 
-    settings = RunSettings(name=name, labels=label, env_vars=env, durability=durability, isolation=isolation)
+    settings = RunSettings(
+        name=name,
+        labels=label,
+        env_vars=env,
+        durability=durability,
+        isolation=isolation,
+        overwrite_cache=overwrite_cache,
+        disable_run_cache=disable_run_cache,
+    )
+
+    request = Request(
+        run_name,
+        action_name,
+        given.values,
+        source=given.sources,
+        recover=recover,
+        forced=force_rerun_action,
+    )
+    if dry_run:
+        return show_plan(ctx, settings, request, as_json=as_json)
 
     async def begin(engine: Engine) -> Run[Any]:
-        return await RunContext(engine, settings).rerun_with(
-            run_name, action_name, given.values, source=given.sources
-        )
+        return await RunContext(engine, settings).rerun_with(request)
 
     return execute(ctx, begin, follow=follow, as_json=as_json)
 

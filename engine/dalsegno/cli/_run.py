@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from dalsegno.cli._inputs import InputsCommand, given_inputs
-from dalsegno.cli._options import completing, json_option, place_options, run_options
+from dalsegno.cli._options import completing, json_option, place_options, recover_options, run_options
 from dalsegno.cli._streams import stdout_on_stderr
 from dalsegno.cli._table import print_json, print_table
 from dalsegno.cli._text import clean_lines
@@ -59,6 +59,7 @@ class RunCommand(InputsCommand):
     shell_complete=completing("runs"),
     help="Take the inputs that are not given from this run.",
 )
+@recover_options
 @click.option("--root-dir", metavar="DIR", help="The folder that FILE is imported from.")
 @click.option(
     "--copy-style",
@@ -77,9 +78,14 @@ def run(
     env: Mapping[str, str],
     follow: bool,
     durability: Durability | None,
+    overwrite_cache: bool,
+    disable_run_cache: bool,
     inputs: tuple[str, ...],
     inputs_file: str | None,
     rerun_from: str | None,
+    recover: bool,
+    force_rerun_action: tuple[str, ...],
+    dry_run: bool,
     root_dir: str | None,
     copy_style: CopyStyle,
     as_json: bool,
@@ -95,8 +101,9 @@ def run(
     found: Task[Any, Any] = ctx.meta[_TASK]
     given = given_inputs(ctx, inputs, inputs_file)
 
-    from dalsegno.cli._execute import execute
-    from dalsegno.engine import RunContext
+    from dalsegno._request import Request
+    from dalsegno.cli._execute import execute, show_plan
+    from dalsegno.run_context import RunContext
     from dalsegno.settings import RunSettings
 
     settings = RunSettings(
@@ -106,13 +113,24 @@ def run(
         durability=durability,
         root_dir=root_dir,
         copy_style=copy_style,
+        overwrite_cache=overwrite_cache,
+        disable_run_cache=disable_run_cache,
     )
     values = found.interface.convert(given.values, source=given.sources, partial=True)
+    request = None
+    if rerun_from is not None:
+        request = Request(
+            rerun_from, changed=values, task_template=found, recover=recover, forced=force_rerun_action
+        )
+    elif recover or force_rerun_action or dry_run:
+        raise click.UsageError("--recover, --force-rerun-action and --dry-run go with --rerun-from RUN", ctx)
+    if dry_run and request is not None:
+        return show_plan(ctx, settings, request, as_json=as_json)
 
     async def begin(engine: Engine) -> Run[Any]:
         context = RunContext(engine, settings)
-        if rerun_from is not None:
-            return await context.rerun_with(rerun_from, "a0", values, task_template=found)
+        if request is not None:
+            return await context.rerun_with(request)
         return await context.run(found, **values)
 
     return execute(ctx, begin, follow=follow, as_json=as_json)

@@ -39,6 +39,10 @@ class Tally(Observer):
             self._running.pop(action.seq, None)
             self._ended[action.phase.value] += 1
 
+    def action_reused(self, run: RunRecord, action: ActionRecord) -> None:
+        """One has taken over a recorded result."""
+        self.action_finished(run, action)
+
     def phases(self) -> dict[str, int]:
         """How many actions are in each phase, those that run first."""
         with self._lock:

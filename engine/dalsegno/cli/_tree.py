@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import rich_click as click
@@ -11,31 +11,29 @@ import rich_click as click
 from dalsegno.cli._errors import note
 from dalsegno.cli._table import colourful
 from dalsegno.cli._text import MARKS, clean, count, duration, mark
-from dalsegno.query import ActionView
+from dalsegno.views import ActionView
 
 if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
 
-def print_tree(views: list[ActionView], *, most: int | None) -> None:
-    """Draw the tree; with `most`, the first so many actions in the order of the tree, and how many are left out."""
+def print_tree(views: Sequence[tuple[int | None, ActionView]], *, most: int | None) -> None:
+    """Draw the tree of `query.tree_views`; with `most`, the first so many actions, and how many are left out."""
     from rich.console import Console
     from rich.tree import Tree
 
-    children: dict[str | None, list[ActionView]] = {}
-    for view in views:
-        children.setdefault(view["parent"], []).append(view)
-    shown = _first(children, most)
-    (root,) = children[None]
-    tree = Tree(_label(root), guide_style="dim")
-    waiting = [(tree, root)]
-    while waiting:
-        node, view = waiting.pop()
-        groups: dict[str, Tree] = {"": node}
-        for child in children.get(view["name"], ()):
-            if child["name"] in shown:
-                waiting.append((_group(groups, child["group"]).add(_label(child)), child))
+    shown = views if most is None else views[:most]
+    nodes: list[dict[str, Tree]] = []
+    for above, view in shown:
+        label = _label(view)
+        node = (
+            Tree(label, guide_style="dim")
+            if above is None
+            else _group(nodes[above], view["group"]).add(label)
+        )
+        nodes.append({"": node})
+    tree = nodes[0][""]
     terminal = sys.stdout.isatty()
     console = Console(
         markup=False,
@@ -54,17 +52,6 @@ def print_tree(views: list[ActionView], *, most: int | None) -> None:
         note(f"{count(left, 'more action')} not drawn; --all draws them, --json lists them")
 
 
-def _first(children: Mapping[str | None, list[ActionView]], most: int | None) -> set[str]:
-    """The names of the first actions in the order of the tree."""
-    found: set[str] = set()
-    waiting = list(reversed(children[None]))
-    while waiting and (most is None or len(found) < most):
-        view = waiting.pop()
-        found.add(view["name"])
-        waiting += reversed(children.get(view["name"], []))
-    return found
-
-
 def _group(groups: dict[str, Tree], group: str) -> Tree:
     """The node of a group below one action, made with those around it when it is new."""
     if group not in groups:
@@ -78,7 +65,11 @@ def _label(view: ActionView) -> Text:
     parts = [(f"{sign} " if sign else "", colour), (clean(view["name"]), "bold")]
     if view["phase"] != "succeeded":
         parts.append((f"  {view['phase']}", colour))
-    if view["duration_s"] is not None:
+    origin = view["origin"]
+    if origin is not None:
+        source = origin["run"] if origin["action"] == view["name"] else f"{origin['run']}/{origin['action']}"
+        parts.append((f"  {'cached, ' if origin['kind'] == 'cache' else ''}from {clean(source)}", "dim"))
+    elif view["duration_s"] is not None:
         parts.append((f"  {duration(view['duration_s'])}", "dim"))
     if view["attempts"] > 1:
         parts.append((f"  {view['attempts']} attempts", "dim"))

@@ -49,11 +49,14 @@ class Encoded(NamedTuple):
 
     `opaque` says that something in it was pickled, so that equal bytes do not mean an equal value nor other
     bytes another one. `blobs` are (digest, source) of the files in it, which must be stored with the value.
+    `classes` are the recorded (module, qualified name) of the classes and functions in it, sorted: what a value does
+    depends on their code too.
     """
 
     data: bytes
     opaque: bool = False
     blobs: tuple[tuple[bytes, BlobSource], ...] = ()
+    classes: tuple[tuple[str, str], ...] = ()
 
 
 class Unencodable(Exception):
@@ -95,7 +98,7 @@ def encode(value: Any, *, module_name: ModuleName = identity) -> Encoded:
         raise EncodeError(f"{where} cannot be recorded: {type_name(error.kind)}: {error.reason}") from error
     parts = writer.parts
     data = parts[0] if len(parts) == 1 else b"".join(parts)
-    return Encoded(bytes(data), writer.opaque, tuple(writer.blobs.items()))
+    return Encoded(bytes(data), writer.opaque, tuple(writer.blobs.items()), tuple(sorted(writer.classes)))
 
 
 def encode_map(items: Iterable[tuple[str, Any]], *, module_name: ModuleName = identity) -> Encoded:
@@ -109,6 +112,7 @@ def encode_map(items: Iterable[tuple[str, Any]], *, module_name: ModuleName = id
         join_map({name: one.data for name, one in each.items()}),
         opaque=True,
         blobs=tuple(blob for one in each.values() for blob in one.blobs),
+        classes=tuple(sorted({name for one in each.values() for name in one.classes})),
     )
 
 
@@ -129,12 +133,13 @@ def _pack(packer: Packer, value: Any) -> bytes:
 class Writer:
     """One encoding under way."""
 
-    __slots__ = ("_depth", "_packer", "blobs", "module_name", "opaque", "parts")
+    __slots__ = ("_depth", "_packer", "blobs", "classes", "module_name", "opaque", "parts")
 
     def __init__(self, module_name: ModuleName) -> None:
         self.module_name = module_name
         self.parts: list[Buffer] = []
         self.blobs: dict[bytes, BlobSource] = {}
+        self.classes: set[tuple[str, str]] = set()
         self.opaque = False
         self._packer = Packer(strict_types=True, buf_size=4096)
         self._depth = 0
@@ -179,7 +184,10 @@ class Writer:
 
     def reference(self, thing: Any) -> tuple[str, str] | None:
         """The recorded name of a class or function; None when it cannot be found again under it."""
-        return reference(thing, self.module_name)
+        found = reference(thing, self.module_name)
+        if found is not None:
+            self.classes.add(found)
+        return found
 
     def whole(self, value: Any) -> None:
         """Write a value that is too deep for the format as one opaque thing."""
@@ -220,6 +228,7 @@ class Writer:
         write = _families.writer_of(kind)
         found = write(self, value) if write is not None else None
         if found is None:
+            self.reference(kind)
             found = _families.custom(value, kind, self.module_name) or self._pickled(value)
         self._put(*found)
 

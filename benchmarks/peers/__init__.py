@@ -1,0 +1,1 @@
+"""Other tools on the same work; each has a virtual environment of its own."""

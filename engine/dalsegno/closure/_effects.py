@@ -1,0 +1,318 @@
+"""Which statements change what others hold when modules are executed: registrations, replacements, seeds.
+
+A statement that is executed at import, an effect, may change
+
+- what it assigns to: `mod.x = 1` changes the name x of mod, `REG["a"] = f` changes REG
+- what it calls may change: the state that can be reached from the callee, and from what is given to it
+- everything: a call outside of the bundle whose result is thrown away, such as `random.seed(1)`, an assignment to
+  something outside of it, and calls of functions that do such things
+
+State is what a name is bound to if it is no plain function, class, import or constant. A function that is given to
+another is only gone into if something that the other reaches calls what it was given; so decorators that wrap a
+function tie nothing together but what they hold themselves. Tasks that share a task environment are not tied.
+
+An effect belongs to every closure that holds something it may change. To find these without looking at each pair, the
+names that can be reached from all effects are made one graph, once for each bundle; going through it backwards, from
+what a closure holds, leads to the effects.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from dalsegno.closure import _bits as bits
+from dalsegno.closure._known import HARMLESS, OWN, PURE_BUILTINS, PURE_DECORATORS, UNCHANGING, below
+from dalsegno.closure._program import WHOLE, Found, Name, Program
+from dalsegno.closure.facts import Unit
+
+__all__ = ["Effect", "Effects"]
+
+Effect = tuple[str, int]
+"""A module and the number of a unit in it."""
+
+EVERYTHING: Final[Name] = ("", WHOLE)
+_STORES: Final = bits.STORED | bits.REBOUND
+_LATE: Final = bits.LATER_STORED | bits.LATER_REBOUND
+
+
+class Effects:
+    """The effects of one program."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._roots: dict[Name, list[Effect]] = {}
+        self._touching: dict[Name, list[Effect]] = {}
+        self._by_module: dict[str, set[Name]] = {}
+        self._before: dict[Name, list[Name]] = {}
+        self._after: dict[Name, tuple[Name, ...]] = {}
+        self._stored: set[Name] = set()
+        self._states: dict[Name, bool] = {}
+        self._calling: dict[Name, bool] = {}
+        self.outside: dict[Effect, set[str]] = {}
+        for module in sorted(program.sources.modules):
+            for number, unit in enumerate(program.units(module)):
+                if unit.may_affect:
+                    self._enter((module, number), unit)
+        self._build()
+
+    # What a closure asks
+
+    def of(self, name: Name, seen: set[Name]) -> set[Effect]:
+        """The effects that may change what a name holds; `seen` are the names gone through before, and grows."""
+        found = set(self._touching.get(name, ()))
+        if name not in self._after and name not in self._before and name not in self._roots:
+            return found
+        if name in seen or not (name == EVERYTHING or name in self._stored or self.is_state(name)):
+            return found
+        waiting = [name]
+        while waiting:
+            each = waiting.pop()
+            if each not in seen:
+                seen.add(each)
+                found.update(self._roots.get(each, ()))
+                waiting += self._before.get(each, ())
+        return found
+
+    def names_of(self, module: str) -> set[Name]:
+        """The names of a module that effects may change, those that it does not bind itself included."""
+        return self._by_module.get(module, set())
+
+    def is_changed(self, name: Name) -> bool:
+        """Whether some effect may change what the name holds."""
+        return name in self._touching or (
+            (name in self._roots or name in self._before) and (name in self._stored or self.is_state(name))
+        )
+
+    # Effects
+
+    def _enter(self, effect: Effect, unit: Unit) -> None:
+        roots, touched, everything = self._reach_of(effect[0], unit)
+        for name in touched:
+            self._touching.setdefault(name, []).append(effect)
+            self._by_module.setdefault(name[0], set()).add(name)
+            if self.is_state(name):
+                roots.add(name)
+        for name in roots:
+            self._roots.setdefault(name, []).append(effect)
+        if everything:
+            self._roots.setdefault(EVERYTHING, []).append(effect)
+
+    def _reach_of(self, module: str, unit: Unit) -> tuple[set[Name], set[Name], bool]:
+        program = self._program
+        roots: set[Name] = set()
+        touched: set[Name] = set()
+        outside: set[str] = set()
+        everything = bool(unit.flags & bits.UNKNOWN_CALL and unit.kind == "statement")
+        is_script = unit.flags & bits.SCRIPT
+        calls = into = bool(unit.flags & (bits.CALLER | bits.UNKNOWN_CALL)) and not is_script
+        for written, how in unit.uses.items():
+            if how & _STORES:
+                places, away = self._stored_places(module, written, how & bits.REBOUND)
+                touched |= places
+                outside |= away
+                everything |= bool(away)
+            if is_script or not how & bits.CALLED:
+                continue
+            found = program.resolve(module, written)
+            if found.ends and all(map(program.is_environment, found.ends)):
+                continue
+            if found.outside and not found.ends and not found.modules:
+                harmless = all(below(each, HARMLESS | OWN) for each in found.outside)
+                if how & bits.STATEMENT and not harmless:
+                    everything = True
+                    outside |= {each.partition(".")[0] for each in found.outside}
+                if not (how & bits.DEFINER and all(below(each, PURE_DECORATORS) for each in found.outside)):
+                    calls |= not all(below(each, OWN) for each in found.outside)
+                continue
+            calls = True
+            roots |= {*found.ends}
+            roots |= {(each, WHOLE) for each, _ in found.modules}
+            everything |= bool(found.files) or bool(found.missing and how & bits.STATEMENT)
+            into = into or any(self._calls_what_it_gets(end) for end in found.ends)
+        if unit.kind == "class" and not is_script:
+            roots |= self._hooks(module, unit)
+        if calls:
+            own = {(module, name) for name in unit.names}
+            given = self._given(module, unit, into=into)
+            roots |= given - own
+            if into and unit.kind in ("function", "class"):
+                roots |= own
+            elif into:
+                inside: dict[Name, None] = {}
+                self._leads_to(module, unit, inside)
+                roots |= inside.keys() - own
+        if everything:
+            self.outside[module, self._number(module, unit)] = outside
+        return roots, touched, everything
+
+    def _number(self, module: str, unit: Unit) -> int:
+        return next(number for number, each in enumerate(self._program.units(module)) if each is unit)
+
+    def _given(self, module: str, unit: Unit, *, into: bool) -> set[Name]:
+        """What a statement that calls something reads: state, and functions and classes if these are called."""
+        return {
+            end
+            for written, how in unit.uses.items()
+            if how & bits.EAGER or (how & bits.RUN and unit.kind in ("value", "statement"))
+            for end in self._program.resolve(module, written).ends
+            if self.is_state(end) or into
+        }
+
+    def _stored_places(self, module: str, written: str, rebinds: int) -> tuple[set[Name], set[str]]:
+        """The names that an assignment changes, and the packages outside of the bundle."""
+        program = self._program
+        if not rebinds:
+            found = program.resolve(module, written)
+            places = {*found.ends} | {(each, WHOLE) for each, _ in found.modules}
+            return places or {*found.names}, {each.partition(".")[0] for each in found.outside if not places}
+        holder, _, attribute = written.rpartition(".")
+        if not holder or ":" in attribute:
+            holder, _, attribute = written.rpartition(":")
+            holder += ":"
+        found = program.resolve(module, holder)
+        places = {*found.ends} | {(each, attribute) for each, _ in found.modules}
+        return places, {each.partition(".")[0] for each in found.outside if not places}
+
+    def _hooks(self, module: str, unit: Unit) -> set[Name]:
+        """The classes that a class is derived from and that do something when that happens."""
+        found: set[Name] = set()
+        seen: set[Name] = set()
+        waiting = [(module, unit)]
+        while waiting:
+            where, each = waiting.pop()
+            for written, how in each.uses.items():
+                if not how & bits.DEFINER:
+                    continue
+                for end in self._program.resolve(where, written).ends:
+                    if end in seen:
+                        continue
+                    seen.add(end)
+                    bases = [
+                        base for _, base in self._program.definitions(end) if base.kind in ("class", "value")
+                    ]
+                    waiting += [(end[0], base) for base in bases if base.kind == "class"]
+                    if any(base.flags & bits.HOOK for base in bases):
+                        found.add(end)
+        return found
+
+    def _calls_what_it_gets(self, name: Name) -> bool:
+        """Whether something that a name reaches calls a function that it was given."""
+        known = self._calling.get(name)
+        if known is None:
+            seen: set[Name] = set()
+            waiting = [name]
+            known = False
+            while waiting and not known:
+                each = waiting.pop()
+                if each in seen:
+                    continue
+                seen.add(each)
+                units = [unit for _, unit in self._program.definitions(each)]
+                known = any(unit.flags & (bits.CALLS_PARAMETER | bits.EVAL) for unit in units)
+                waiting += self._successors(each)
+            self._calling[name] = known
+        return known
+
+    # State
+
+    def is_state(self, name: Name) -> bool:
+        """Whether a name is bound to something that can change."""
+        known = self._states.get(name)
+        if known is None:
+            known = name[1] == WHOLE or any(
+                self._is_state(name, unit) for _, unit in self._program.definitions(name)
+            )
+            known = self._states[name] = known and not self._program.is_environment(name)
+        return known
+
+    def _is_state(self, name: Name, unit: Unit) -> bool:
+        if unit.kind in ("function", "class"):
+            is_own = unit.names[0] == name[1]
+            return not is_own or bool(unit.flags & bits.MUTABLE) or not self._is_plain(name[0], unit)
+        if unit.kind == "value" and unit.flags & bits.RESULT:
+            return not self._is_unchanging(name[0], unit)
+        return unit.kind in ("value", "statement")
+
+    def _is_unchanging(self, module: str, unit: Unit) -> bool:
+        """Whether it is the result of a call that is known to give something that does not change."""
+        called = [
+            written for written, how in unit.uses.items() if how & bits.CALLED or written in PURE_BUILTINS
+        ]
+        found = [self._program.resolve(module, written) for written in called]
+        return bool(found) and all(
+            each.outside and not each.ends and all(below(name, UNCHANGING) for name in each.outside)
+            for each in found
+        )
+
+    def _is_plain(self, module: str, unit: Unit) -> bool:
+        """Whether all decorators are known to leave nothing in the function that changes."""
+        if not unit.flags & bits.DECORATED:
+            return True
+        for written, how in unit.uses.items():
+            if how & bits.DEFINER and how & bits.CALLED:
+                found = self._program.resolve(module, written)
+                if found.ends:
+                    if not all(map(self._program.is_environment, found.ends)):
+                        return False
+                elif not found.outside or not all(below(each, PURE_DECORATORS) for each in found.outside):
+                    return False
+        return True
+
+    # The graph
+
+    def _build(self) -> None:
+        waiting = [*self._roots]
+        while waiting:
+            name = waiting.pop()
+            if name in self._after:
+                continue
+            after = self._after[name] = tuple(self._successors(name))
+            for each in after:
+                self._before.setdefault(each, []).append(name)
+            self._by_module.setdefault(name[0], set()).add(name)
+            waiting += after
+
+    def _successors(self, name: Name) -> Iterable[Name]:
+        if name == EVERYTHING:
+            return ()
+        known = self._after.get(name)
+        if known is not None:
+            return known
+        module, own = name
+        if own == WHOLE:
+            return tuple((module, each) for each in self._program.bindings(module))
+        found: dict[Name, None] = {}
+        for _, unit in self._program.definitions(name):
+            if unit.kind != "import":
+                found.update(
+                    dict.fromkeys((module, each) for each in unit.names)
+                )  # what `global` lets it set
+                self._leads_to(module, unit, found)
+        return tuple(found)
+
+    def _leads_to(self, module: str, unit: Unit, found: dict[Name, None]) -> None:
+        if unit.flags & bits.EVAL:
+            found[EVERYTHING] = None
+        if unit.flags & bits.NAMESPACE:
+            found[module, WHOLE] = None
+        for written, how in unit.uses.items():
+            if not how & (bits.RUN | bits.SOFT):
+                continue
+            each = self._program.resolve(module, written)
+            found.update(dict.fromkeys(each.ends))
+            found.update(dict.fromkeys((whole, WHOLE) for whole, _ in each.modules))
+            if how & _LATE:
+                places, away = self._stored_places(module, written, how & bits.LATER_REBOUND)
+                self._stored |= places
+                found.update(dict.fromkeys(places))
+                if away:
+                    found[EVERYTHING] = None
+            if how & bits.LATER_STATEMENT and _changes_outside(each):
+                found[EVERYTHING] = None
+
+
+def _changes_outside(found: Found) -> bool:
+    return (
+        bool(found.outside)
+        and not found.ends
+        and not all(below(each, HARMLESS | OWN) or each.startswith("builtins.") for each in found.outside)
+    )

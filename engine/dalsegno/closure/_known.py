@@ -1,0 +1,147 @@
+"""What is known of builtins, of the standard library and of a few packages; names are dotted, as they are imported."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from dalsegno.closure._bits import ANNOTATIONS, CALLER, DOCS, EVAL, LOCATOR, NAMESPACE, SOURCE
+
+FLAGS: Final[Mapping[str, int]] = {
+    **dict.fromkeys(
+        (
+            "builtins.eval", "builtins.exec", "builtins.compile", "builtins.__import__", "builtins.__builtins__",
+            "importlib.import_module", "importlib.__import__", "importlib.reload", "importlib.util", "importlib.machinery",
+            "importlib.find_loader", "sys.modules", "sys._getframe", "sys.path_hooks", "sys.meta_path",
+            "inspect.currentframe", "inspect.stack", "inspect.getmodule", "inspect.getmembers_static",
+            "pkgutil.iter_modules", "pkgutil.walk_packages", "pkgutil.resolve_name", "pkgutil.get_loader",
+            "pkgutil.find_loader", "runpy.run_module", "runpy.run_path", "code.interact", "code.InteractiveInterpreter",
+            "gc.get_objects", "gc.get_referrers", "types.FunctionType", "types.CodeType", "pydoc.locate",
+            "marshal.loads", "marshal.load", "importlib.metadata.entry_points",
+        ),
+        EVAL,
+    ),
+    **dict.fromkeys(("builtins.globals", "builtins.vars", "builtins.locals", "builtins.dir"), NAMESPACE),
+    **dict.fromkeys(
+        (
+            "inspect.getsource", "inspect.getsourcelines", "inspect.getsourcefile", "inspect.findsource",
+            "inspect.getcomments", "inspect.getblock", "linecache",
+        ),
+        SOURCE,
+    ),
+    **dict.fromkeys(("inspect.getdoc", "inspect.cleandoc", "builtins.help", "pydoc", "doctest"), DOCS),
+    **dict.fromkeys(
+        (
+            "inspect.signature", "inspect.Signature", "inspect.getfullargspec", "inspect.get_annotations",
+            "typing.get_type_hints", "typing_extensions.get_type_hints", "annotationlib",
+        ),
+        ANNOTATIONS,
+    ),
+    **dict.fromkeys(
+        (
+            "builtins.__file__", "builtins.__path__", "builtins.__spec__", "builtins.__loader__",
+            "importlib.resources", "importlib_resources", "pkgutil.get_data", "inspect.getfile", "inspect.getabsfile",
+            "os.listdir", "os.scandir", "os.walk", "os.fwalk", "glob", "zipimport", "sys.argv", "sys.path",
+        ),
+        LOCATOR,
+    ),
+    **dict.fromkeys(
+        ("builtins.map", "builtins.filter", "functools.reduce", "itertools.starmap", "builtins.next", "builtins.iter"),
+        CALLER,
+    ),
+}  # fmt: skip
+"""What the use of a name, or of something below it, says of the unit that uses it."""
+
+FLAGGED: Final = frozenset(name.partition(".")[0] for name in FLAGS) | {"os"}
+
+ATTRIBUTES: Final[Mapping[str, int]] = {
+    "__subclasses__": EVAL,
+    "__globals__": NAMESPACE,
+    "__code__": EVAL,
+    "f_globals": EVAL,
+    "__annotations__": ANNOTATIONS,
+    "__signature__": ANNOTATIONS,
+    "__wrapped_source__": SOURCE,
+    "glob": LOCATOR,
+    "rglob": LOCATOR,
+    "iterdir": LOCATOR,
+    "folder": LOCATOR,
+    "with_name": LOCATOR,
+    "with_stem": LOCATOR,
+    "with_suffix": LOCATOR,
+}
+"""What an attribute says, whatever it is an attribute of."""
+
+PURE_BUILTINS: Final = frozenset(
+    {
+        "ArithmeticError", "AssertionError", "AttributeError", "BaseException", "Exception",
+        "ImportError", "IndexError", "KeyError", "LookupError", "NotImplementedError", "OSError",
+        "RuntimeError", "StopIteration", "SystemExit", "TypeError", "ValueError", "__import__",
+        "abs", "all", "any", "ascii", "bin", "bool", "bytearray", "bytes", "callable", "chr",
+        "classmethod", "compile", "complex", "delattr", "dict", "dir", "divmod", "enumerate",
+        "eval", "exec", "float", "format", "frozenset", "getattr", "globals", "hasattr", "hash",
+        "hex", "id", "input", "int", "isinstance", "issubclass", "len", "list", "locals", "max",
+        "memoryview", "min", "object", "oct", "open", "ord", "pow", "print", "property", "range",
+        "repr", "reversed", "round", "set", "setattr", "slice", "sorted", "staticmethod", "str",
+        "sum", "super", "tuple", "type", "vars", "zip",
+    }
+)  # fmt: skip
+"""Builtins that change nothing that they are given; `eval`, `setattr` and the like are dealt with by other means."""
+
+HARMLESS: Final = frozenset(
+    {
+        "logging", "warnings.warn", "json.dump", "pprint", "time.sleep", "time.perf_counter", "time.time",
+        "sys.stdout.write", "sys.stdout.flush", "sys.stderr.write", "sys.stderr.flush", "traceback",
+        "dalsegno", "flyte", "typing", "typing_extensions", "abc", "dataclasses", "structlog", "loguru",
+        "os.makedirs", "shutil.rmtree", "shutil.copy", "gc.collect", "unittest.main", "pytest.main", "asyncio.run",
+        "anyio.run", "trio.run", "asyncio.sleep", "rich.print", "sys.exit", "builtins.print", "builtins.super",
+        "abc.ABC.register", "atexit.register",
+    }
+)  # fmt: skip
+"""Calls outside of the bundle whose result is thrown away and that change nothing that another task can see."""
+
+PURE_DECORATORS: Final = frozenset(
+    {
+        "builtins.staticmethod", "builtins.classmethod", "builtins.property", "functools.wraps", "functools.lru_cache",
+        "functools.cache", "functools.total_ordering", "contextlib.contextmanager", "contextlib.asynccontextmanager",
+        "dataclasses.dataclass", "abc.abstractmethod", "typing.override", "typing.overload", "typing.final",
+        "typing.runtime_checkable", "typing.no_type_check", "typing.dataclass_transform", "enum.unique",
+        "enum.global_enum", "typing_extensions", "attr", "attrs", "dalsegno", "flyte", "numba", "types.coroutine",
+        "pydantic",
+    }
+)  # fmt: skip
+"""Decorators after which a function or class still holds nothing that changes."""
+
+UNCHANGING: Final = frozenset(
+    {
+        "logging.getLogger", "re.compile", "pathlib.Path", "pathlib.PurePath", "typing.TypeVar", "typing.ParamSpec",
+        "typing.NewType", "datetime.timedelta", "datetime.date", "datetime.datetime", "decimal.Decimal",
+        "fractions.Fraction", "uuid.UUID", "operator.itemgetter", "operator.attrgetter", "collections.namedtuple",
+        "sysconfig.get_path", "struct.Struct", "builtins.frozenset", "builtins.int", "builtins.float", "builtins.str",
+        "builtins.len", "builtins.bool", "builtins.sum", "builtins.bytes", "builtins.range", "builtins.object",
+    }
+)  # fmt: skip
+"""Calls whose results do not change, or not in what a task can see."""
+
+ENVIRONMENTS: Final = frozenset({"dalsegno", "flyte"})
+"""Packages whose task environments are only declared, so that tasks which share one have nothing to do with each other."""
+
+READS_ENVIRONMENT: Final = frozenset(
+    {"decouple", "dotenv", "dynaconf", "environ", "environs", "hydra", "pydantic_settings"}
+)
+"""Packages that read variables whose names are not told."""
+
+OWN: Final = frozenset({"dalsegno", "dalsegno_storage"})
+
+MODULE_NAMES: Final = frozenset(
+    {"__name__", "__file__", "__package__", "__spec__", "__loader__", "__path__", "__doc__", "__builtins__",
+     "__annotations__", "__cached__", "__debug__", "__dict__", "__class__", "__qualname__", "__module__"}
+)  # fmt: skip
+"""Names that every module or class body has without binding them."""
+
+
+def below(name: str, known: frozenset[str]) -> bool:
+    """Whether a dotted name, or something that it is in, is among the known ones."""
+    while name:
+        if name in known:
+            return True
+        name = name.rpartition(".")[0]
+    return False

@@ -1,0 +1,71 @@
+"""What was found, for people: the source of a symbol, and what differs between two closures."""
+
+from typing import Literal, NamedTuple
+
+from dalsegno.closure.closure import Closure
+from dalsegno.closure.facts import module_facts
+
+__all__ = ["Change", "changes", "symbol_source"]
+
+
+class Change(NamedTuple):
+    """One thing in which two closures differ.
+
+    `kind` says of what, `name` which: "module:name" for a symbol, a path, a package, a variable, a module for
+    the order in which modules are executed, "module:name: reason" for what is used as a whole.
+    """
+
+    kind: Literal["symbol", "file", "package", "environ", "order", "widening"]
+    name: str
+    what: Literal["changed", "added", "removed"]
+
+
+def symbol_source(text: bytes, name: str) -> str:
+    """The source of the statements that bind a name of a module, in order, with the comments in them.
+
+    `name` is that of a symbol: "*" gives the whole text, and a name that the module does not bind "".
+    """
+    decoded = text.decode("utf-8", "replace")
+    if name == "*":
+        return decoded
+    lines = decoded.splitlines(keepends=True)
+    facts = module_facts(text, name="", is_package=False)
+    spans = {
+        (unit.first, unit.last): None
+        for unit in facts.units
+        if name in unit.names or (not unit.names and unit.label == name)
+    }
+    return "".join("".join(lines[first - 1 : last]) for first, last in spans)
+
+
+def changes(old: Closure, new: Closure) -> list[Change]:
+    """What differs, symbols first, each sort of change in the order of names; nothing when the digests are equal.
+
+    Of symbols those that both have come before new ones, and these before those that are gone.
+    """
+    found = _changes(
+        "symbol",
+        {f"{each.module}:{each.name}": each.digest for each in old.symbols},
+        {f"{each.module}:{each.name}": each.digest for each in new.symbols},
+    )
+    found += _changes("file", dict(old.files), dict(new.files))
+    found += _changes("package", dict.fromkeys(old.packages), dict.fromkeys(new.packages))
+    found += _changes("environ", dict.fromkeys(old.environ), dict.fromkeys(new.environ))
+    if old.order != new.order:
+        found.append(Change("order", ", ".join(new.order or old.order), "changed"))
+    found += _changes(
+        "widening",
+        {f"{each.module}:{each.name}: {each.reason}": each.to for each in old.widened},
+        {f"{each.module}:{each.name}: {each.reason}": each.to for each in new.widened},
+    )
+    return found
+
+
+def _changes(
+    kind: Literal["symbol", "file", "package", "environ", "widening"],
+    old: dict[str, bytes] | dict[str, str] | dict[str, None],
+    new: dict[str, bytes] | dict[str, str] | dict[str, None],
+) -> list[Change]:
+    found = [Change(kind, name, "changed") for name in new if name in old and new[name] != old[name]]
+    found += [Change(kind, name, "added") for name in new if name not in old]
+    return found + [Change(kind, name, "removed") for name in old if name not in new]
