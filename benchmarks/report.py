@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    closures,
     crash,
     fan_out,
     floor,
@@ -48,6 +49,7 @@ CLAIMS: Mapping[str, Callable[[Session], Iterator[Row]]] = {
     "rerun": rerun.measure,
     "processes": processes.measure,
     "crash": crash.measure,
+    "closures": closures.measure,
     "payload": payload.measure,
     "history": history.measure,
     "memory": memory.measure,

@@ -54,6 +54,12 @@ class _Memory:
 _memory = _Memory()
 
 
+def forget() -> None:
+    """Begin anew, as another process would."""
+    global _memory
+    _memory = _Memory()
+
+
 class Analysis:
     """The analyses of the bundles of one store."""
 

@@ -22,6 +22,7 @@ class Dalsegno(Contender):
         super().__init__(folder, durability)
         sys.path.insert(0, str(Path(__file__).parents[2] / "programs"))
         self._steps: Any = import_module("steps")
+        self._nested = ""
         self._engine: Any = import_module("dalsegno").Engine(folder / "store", durability=durability)
 
     async def open(self) -> None:
@@ -39,6 +40,7 @@ class Dalsegno(Contender):
 
     async def chain(self, n: int) -> None:
         self._chain = await self._engine.run(self._steps.chain, n)
+        self._nested = ""
         await self._chain.wait.aio()
 
     async def fan(self, n: int) -> None:
@@ -61,8 +63,8 @@ class Dalsegno(Contender):
         MARKS.extend(each / 1e9 for each in await run.result.aio())
 
     async def nested(self) -> None:
-        run = await self._engine.rerun(self._chain.name, self._chain.actions()[-1].name)
-        await run.wait.aio()
+        self._nested = self._nested or self._chain.actions()[-1].name
+        await (await self._engine.rerun(self._chain.name, self._nested)).wait.aio()
 
     async def kill(self, n: int, folder: str) -> None:
         run = await self._engine.with_runcontext(name="killed").run(self._steps.killed, n, folder)

@@ -75,6 +75,7 @@ class Reach:
         self._work()
         if self._bundle:
             return self._everything()
+        packages = self._packages()
         order = Order(self._program, self._effects, self._units, self._effect_units)
         modules, symbols = order.of(self._module)
         environ = ("*",) if "*" in self._environ else tuple(sorted(self._environ))
@@ -82,7 +83,7 @@ class Reach:
             self._module,
             self._qualname,
             tuple(sorted([*self._symbols(), *symbols], key=place)),
-            tuple(sorted(self._packages())),
+            tuple(sorted(packages)),
             tuple(sorted(self._data().items())),
             environ,
             tuple(sorted(self._widened)),
@@ -216,7 +217,7 @@ class Reach:
         root = written.partition(".")[0]
         units = [unit for _, unit in self._program.definitions((module, root))]
         targets = [target for unit in units for own, target in unit.targets if own == root]
-        return len(targets) == len(units) and all(target.startswith("os:") for target in targets)
+        return len(targets) == len(units) > 0 and all(target.startswith("os:") for target in targets)
 
     def _take_texts(self, module: str, unit: Unit) -> None:
         self._texts.update(unit.texts)

@@ -82,7 +82,7 @@ class Visit:
             more = bits.RUN | bits.later(more) | (LATER_CALLED if more & bits.CALLED else 0)
         else:
             more = bits.RUN
-        if self._located:
+        if self._located or more & bits.LOCATED:
             more |= bits.LOCATED
         elif self._folders and chain[0] in self._folders:
             self._uncovered(self._folders[chain[0]], chain)
@@ -103,7 +103,7 @@ class Visit:
             if chain is not None:
                 if more & bits.STORED and chain == ("type",):  # type(self).x = …
                     self.flags |= bits.MUTABLE
-                self.use(chain, more)
+                self.use(chain, more | bits.LOCATED)  # what it says is noted where it is gone through
                 return
             if isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred, ast.Await)):
                 node = node.value

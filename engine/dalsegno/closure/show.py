@@ -1,11 +1,15 @@
 """What was found, for people: the source of a symbol, and what differs between two closures."""
 
-from typing import Literal, NamedTuple
+import re
+from typing import Final, Literal, NamedTuple
 
 from dalsegno.closure.closure import Closure
 from dalsegno.closure.facts import module_facts
 
 __all__ = ["Change", "changes", "symbol_source"]
+
+_LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+"""A line as Python counts them, which `str.splitlines` does not."""
 
 
 class Change(NamedTuple):
@@ -25,10 +29,10 @@ def symbol_source(text: bytes, name: str) -> str:
 
     `name` is that of a symbol: "*" gives the whole text, and a name that the module does not bind "".
     """
-    decoded = text.decode("utf-8", "replace")
+    decoded = _decoded(text)
     if name == "*":
         return decoded
-    lines = decoded.splitlines(keepends=True)
+    lines = _LINE.findall(decoded)
     facts = module_facts(text, name="", is_package=False)
     spans = {
         (unit.first, unit.last): None
@@ -36,6 +40,17 @@ def symbol_source(text: bytes, name: str) -> str:
         if name in unit.names or (not unit.names and unit.label == name)
     }
     return "".join("".join(lines[first - 1 : last]) for first, last in spans)
+
+
+def _decoded(text: bytes) -> str:
+    from io import BytesIO
+    from tokenize import detect_encoding  # slow to import, and only needed to show something
+
+    try:
+        encoding, _ = detect_encoding(BytesIO(text).readline)
+        return text.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError):
+        return text.decode("utf-8", "replace")
 
 
 def changes(old: Closure, new: Closure) -> list[Change]:

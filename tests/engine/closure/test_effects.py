@@ -173,9 +173,7 @@ def test_effect(case: Case) -> None:
     assert before[holder].count(case.old) == 1, holder
     after = {**before, holder: before[holder].replace(case.old, case.new)}
     changed = [
-        task
-        for task in "ab"
-        if reach(before, f"main:{task}").digest != reach(after, f"main:{task}").digest
+        task for task in "ab" if reach(before, f"main:{task}").digest != reach(after, f"main:{task}").digest
     ]
     assert "".join(changed) == case.concerns
 
@@ -192,7 +190,15 @@ def test_effects_have_names() -> None:
             return REG
     """)
     names = [each.name for each in reach(program).symbols]
-    assert names == ["<REG['a'] = 1>", "<REG['a'] = 1> 2", "<random.seed(1)>", "REG", "main", "random", "<order>"]
+    assert names == [
+        "<REG['a'] = 1>",
+        "<REG['a'] = 1> 2",
+        "<random.seed(1)>",
+        "REG",
+        "main",
+        "random",
+        "<order>",
+    ]
 
 
 def test_tasks_do_not_know_each_other() -> None:

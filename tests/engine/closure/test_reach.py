@@ -476,7 +476,9 @@ def test_names_bound_twice_in_another_order() -> None:
 
 def test_a_new_name_hides_a_builtin() -> None:
     text = "def main():\n    return round(1)\n"
-    assert reach({"main.py": text}).digest != reach({"main.py": "def round(x):\n    return 2\n" + text}).digest
+    assert (
+        reach({"main.py": text}).digest != reach({"main.py": "def round(x):\n    return 2\n" + text}).digest
+    )
 
 
 @pytest.mark.parametrize("setting", ["", "from __future__ import annotations\n"])

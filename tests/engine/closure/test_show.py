@@ -94,12 +94,11 @@ PROGRAM = """
         (
             "main.py",
             "numpy, os",
-            "pandas, os",
+            "os",
             [
                 Change("symbol", "main:main", "changed"),
                 Change("symbol", "main:numpy", "removed"),
                 Change("package", "numpy", "removed"),
-                Change("widening", "main:main: nothing that can be seen binds 'pandas'", "added"),
             ],
         ),
         (

@@ -216,7 +216,9 @@ def test_import_of_itself_under_its_own_name() -> None:
 
 
 def test_large_module() -> None:
-    lines = [f"def f{number}(x):\n    return x + {number}\n\nC{number} = {number}\n" for number in range(2500)]
+    lines = [
+        f"def f{number}(x):\n    return x + {number}\n\nC{number} = {number}\n" for number in range(2500)
+    ]
     text = "\n".join([*lines, "def main():\n    return f7(C9)\n"])
     assert len(text.splitlines()) > 10_000
     found = reach({"main.py": text})
