@@ -96,6 +96,8 @@ class RunCode:
         self._analysis = analysis
         self._read = read
         self._templates: dict[object, tuple[Task[Any, Any], Recorded]] = {}
+        self._plain: dict[int, tuple[Task[Any, Any], Recorded]] = {}
+        """Those of tasks that have a source and read no variables, which are the same whenever they are called."""
         self._reached: dict[object, Reached] = {}
         self._class_codes: dict[tuple[tuple[str, str], ...], ClassCode | None] = {}
 
@@ -136,7 +138,7 @@ class RunCode:
 
     def template(self, task: Task[Any, Any], variables: Mapping[str, str]) -> Recorded:
         """The task's template; `variables` are those that the action sees above those of the process."""
-        known = self._by_value.get(id(task))
+        known = self._plain.get(id(task)) or self._by_value.get(id(task))
         if known is not None:
             return known[1]
         by_value = importable_name(task.function) is None
@@ -182,7 +184,10 @@ class RunCode:
             return recorded
         if len(self._templates) >= REMEMBERED:  # tasks made by `override` come and go
             self._templates.clear()
+            self._plain.clear()
         self._templates[key] = (task, recorded)
+        if not reached.closure.environ:
+            self._plain[id(task)] = self._templates[key]
         return recorded
 
     def text(self, module: str) -> bytes:

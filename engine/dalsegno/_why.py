@@ -132,7 +132,8 @@ class _Explainer:
             return Why(action.name, template.name, verdict, reason, (), place)
         found = tuple(self._found(action, template, counterpart, parent, forced=forced, met=met))
         verdict = "forced" if found and found[0].kind == "forced" else "executed"
-        reason = _sentence(found, self._run)
+        gone = self._run.relation is not None and self._source is None
+        reason = "the run that it was to take results from is gone" if gone else _sentence(found, self._run)
         return Why(action.name, template.name, verdict, reason, found)
 
     def _found(

@@ -51,7 +51,8 @@ class Found(NamedTuple):
     """What a chain leads to.
 
     `names` are those on the way and at the end, `ends` only the latter; `modules` are used as a whole, with the reason;
-    `outside` are dotted names of other packages, the standard library and builtins; `missing` says what was not found.
+    `outside` are dotted names of other packages, the standard library and builtins; `missing` says what was not found,
+    if anything, a "module" or a "name".
     """
 
     names: tuple[Name, ...]
@@ -323,7 +324,7 @@ class _Search:
                     (star, f"it may export {name!r}") for _, star in self._program._stars[module]
                 )
             self._modules[module] = f"nothing that can be seen binds {name!r}"
-            self._missing = f"{module}.{name}"
+            self._missing = "name"
 
     def _from_outside(self, step: "_Step") -> bool:
         """Whether a star import from outside of the bundle may bring the name."""
@@ -354,5 +355,5 @@ class _Search:
 
     def _is_missing(self, module: str, step: "_Step") -> None:
         if not step.may_fail:
-            self._missing = module
+            self._missing = self._missing or "module"
             self._modules.setdefault(step.importer, f"there is no module {module}")

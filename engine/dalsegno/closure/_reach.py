@@ -23,6 +23,7 @@ __all__ = ["Reach"]
 
 _READS: Final = bits.DOCS | bits.ANNOTATIONS | bits.SOURCE
 _DOTTED: Final = re.compile(r"[A-Za-z_]\w*(?:[.:][A-Za-z_]\w*)+")
+_EXCUSED: Final = {"module": ("module",), "name": ("module", "name")}
 _NOT_FOR_PROGRAMS: Final = (".pyi", "py.typed")
 _IGNORED_PACKAGES: Final = OWN | {"builtins", "__future__"} | sys.stdlib_module_names
 _KNOWN_PACKAGES: Final = _IGNORED_PACKAGES | {"flyte"}
@@ -66,7 +67,7 @@ class Reach:
             self._take_bundle(self._module, root, reason)
         else:
             found = self._program.resolve(self._module, root)
-            self._apply(self._module, root, found, is_soft=False)
+            self._apply(self._module, root, found)
         for module in sorted(self._program.sources.modules):
             problem = getattr(self._program.facts(module), "problem", "")
             if problem and not problem.startswith(NOT_IMPORTABLE):
@@ -149,10 +150,10 @@ class Reach:
             self._add_name((module, name))
         self._take_flags(module, unit)
         noted = self._reads & bits.ANNOTATIONS or any((module, name) in self._noted for name in unit.names)
-        is_soft = bool(unit.flags & bits.GUARDED)
+        excused = "module" if unit.flags & bits.GUARDED else ""
         for written, how in unit.uses.items():
             if how & (bits.RUN | bits.SOFT) or noted:
-                self._take_use(module, unit, written, how, is_soft=is_soft or not how & bits.RUN)
+                self._take_use(module, unit, written, how, excused if how & bits.RUN else "name")
         self._environ.update(unit.environ)
         self._paths.update(unit.paths)
         if not any(self._program.is_environment((module, name)) for name in unit.names):
@@ -161,11 +162,11 @@ class Reach:
             return
         for _, target in unit.targets:
             found = self._program.resolve(module, f"!{target}")
-            self._apply(module, unit.name, found, is_soft=is_soft)
+            self._apply(module, unit.name, found, excused)
 
-    def _take_use(self, module: str, unit: Unit, written: str, how: int, *, is_soft: bool) -> None:
+    def _take_use(self, module: str, unit: Unit, written: str, how: int, excused: str) -> None:
         found = self._program.resolve(module, written)
-        self._apply(module, unit.name, found, is_soft=is_soft)
+        self._apply(module, unit.name, found, excused)
         if how & bits.DEFINER and unit.kind in ("function", "class") and self._is_foreign(found):
             self._documented.update((module, name) for name in unit.names)
         elif how & bits.CALLED and self._gives_away(found):
@@ -222,6 +223,8 @@ class Reach:
     def _take_texts(self, module: str, unit: Unit) -> None:
         self._texts.update(unit.texts)
         for text in unit.texts:
+            if text.endswith(".py"):
+                self._take_file(module, unit, text)
             if not _DOTTED.fullmatch(text):
                 continue
             parts = text.replace(":", ".").split(".")
@@ -229,10 +232,19 @@ class Reach:
                 named = ".".join(parts[:end])
                 if named in self._program.sources.modules and ("." in named or end < len(parts)):
                     found = self._program.resolve(module, f"{named}:{'.'.join(parts[end:])}")
-                    self._apply(module, unit.name, found, is_soft=True)
+                    self._apply(module, unit.name, found, "name")
                     break
 
-    def _apply(self, module: str, name: str, found: Found, *, is_soft: bool) -> None:
+    def _take_file(self, module: str, unit: Unit, text: str) -> None:
+        """A text that may be the path of a module, which is executed or read."""
+        last = text.replace("\\", "/").rpartition("/")[2].removesuffix(".py")
+        for each in sorted(self._program.sources.modules) if last.isidentifier() and last != "__init__" else ():
+            if each.rpartition(".")[2] == last:
+                self._widened.add(Widening(module, unit.name, "module", f"it names the file of the module {each}"))
+                self._take_module(each)
+
+    def _apply(self, module: str, name: str, found: Found, excused: str = "") -> None:
+        """Takes what was found for a name; it may be that a "module", or any "name", is missing if that is excused."""
         for each in found.names:
             self._add_name(each)
         if found.reads_docs:
@@ -245,7 +257,7 @@ class Reach:
         if found.is_located:
             self._take_data(module, name)
         for whole, reason in found.modules:
-            if not (is_soft and found.missing):
+            if reason == AS_A_WHOLE or found.missing not in _EXCUSED.get(excused, ()):
                 self._widened.add(Widening(module, name, "module", told(whole, module, reason)))
                 self._take_module(whole)
 
@@ -290,7 +302,7 @@ class Reach:
                 for name, target in unit.targets:
                     found = self._program.resolve(each, target if name else f"!{target}")
                     waiting += [whole for whole, _ in found.modules if not found.missing]
-                    self._apply(each, name or unit.name, found._replace(modules=()), is_soft=True)
+                    self._apply(each, name or unit.name, found._replace(modules=()))
             for touched in self._effects.names_of(each):
                 self._add_effects(touched)
             self._add_effects((each, WHOLE))

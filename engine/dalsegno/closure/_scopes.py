@@ -56,15 +56,22 @@ class Scope:
         self.elsewhere.update(dict.fromkeys(names, is_global))
 
     def bind(self, name: str, target: str = PARAMETER) -> None:
-        """The name gets a value here; `target` is what an import brings."""
+        """The name gets a value here; `target` is what an import brings.
+
+        Of a name that several imports bind, all of them count.
+        """
         scope = self
         while scope.is_comprehension and target is not PARAMETER and scope.parent is not None:
             scope = scope.parent
         if name in scope.elsewhere:
             if scope.elsewhere[name]:
                 scope.module.bound.setdefault(name, PARAMETER)
-        elif scope.bound.get(name, PARAMETER) in (PARAMETER, DEFINITION):
+            return
+        known = scope.bound.get(name, PARAMETER)
+        if known in (PARAMETER, DEFINITION):
             scope.bound[name] = target
+        elif target not in (PARAMETER, DEFINITION) and target not in known.split():
+            scope.bound[name] = f"{known} {target}"
 
     def bind_outside(self, name: str) -> None:
         """The name gets a value in the scope around the comprehensions, as `:=` does it."""
@@ -101,7 +108,8 @@ class Scope:
                 if self.is_class and around is module:  # before it is bound, the module's is meant
                     module.uses.append((chain, (how & EAGER) | SOFT, key))
             else:
-                module.uses.append(((target, *chain[1:]), how & ~LATER_CALLED, key))
+                for each in target.split():
+                    module.uses.append(((each, *chain[1:]), how & ~LATER_CALLED, key))
         return self.parent
 
 

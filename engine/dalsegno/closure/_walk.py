@@ -63,11 +63,12 @@ class Walk(Expressions):
         self._out.append(
             f"class {node.name} {len(node.decorator_list)} {len(node.bases)} {len(node.keywords)} {len(body)}"
         )
-        for base in [*node.bases, *(each.value for each in node.keywords if each.arg == "metaclass")]:
+        metaclasses = [each.value for each in node.keywords if each.arg == "metaclass"]
+        for base in [*node.bases, *metaclasses]:
             chain = chain_of(base.value if isinstance(base, ast.Subscript) else base)
             if chain is not None:
                 self.use(chain, bits.DEFINER)
-                if chain[-1] in _METACLASSES:
+                if chain[-1] in _METACLASSES and base not in metaclasses:
                     self.flags |= bits.HOOK
         if holds_values(body):
             self.flags |= bits.MUTABLE
@@ -104,6 +105,8 @@ class Walk(Expressions):
             for each in ast.walk(value):
                 if isinstance(each, ast.Call):
                     self.touch(each.func, bits.CALLED | bits.STATEMENT)
+                elif isinstance(each, ast.Name):  # an operator may change its operands
+                    self.touch(each, bits.STORED)
         self._stack.append(node.value)
 
     def assignment(self, node: ast.Assign) -> None:
@@ -194,7 +197,7 @@ class Walk(Expressions):
         if is_global:
             self.imports.append((name, target))
         self.scope.bind(name, target)
-        self.use((f"!{whole}",))
+        self.use((target if self.scope.is_class else f"!{whole}",))  # of a class, it is an attribute
 
     def global_(self, node: ast.Global | ast.Nonlocal) -> None:
         self._out.append(f"{type(node).__name__} {' '.join(sorted(node.names))}")
