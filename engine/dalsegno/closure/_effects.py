@@ -7,6 +7,8 @@ A statement that is executed at import, an effect, may change
 - everything: a call outside of the bundle whose result is thrown away, such as `random.seed(1)`, an assignment to
   something outside of it, and calls of functions that do such things
 
+Random numbers are state as well, once something seeds them: each draw at import changes the next.
+
 State is what a name is bound to if it is no plain function, class, import or constant. A function that is given to
 another is only gone into if something that the other reaches calls what it was given; so decorators that wrap a
 function tie nothing together but what they hold themselves. Tasks that share a task environment are not tied.
@@ -20,16 +22,22 @@ from collections.abc import Iterable
 from typing import Final
 
 from dalsegno.closure import _bits as bits
-from dalsegno.closure._known import HARMLESS, OWN, PURE_BUILTINS, PURE_DECORATORS, UNCHANGING, below
-from dalsegno.closure._program import WHOLE, Found, Name, Program
+from dalsegno.closure._known import CHANGING, EXECUTING, HARMLESS, OWN, PURE_BASES, PURE_DECORATORS, below
+from dalsegno.closure._program import WHOLE, Name, Program
+from dalsegno.closure._state import State
 from dalsegno.closure.facts import Unit
 
-__all__ = ["Effect", "Effects"]
+__all__ = ["EVERYTHING", "RANDOM", "Effect", "Effects", "is_random"]
 
 Effect = tuple[str, int]
 """A module and the number of a unit in it."""
 
 EVERYTHING: Final[Name] = ("", WHOLE)
+"""Stands for what every task sees."""
+
+RANDOM: Final[Name] = ("", "random")
+"""Stands for the state of random numbers, if something seeds them."""
+
 _STORES: Final = bits.STORED | bits.REBOUND
 _LATE: Final = bits.LATER_STORED | bits.LATER_REBOUND
 
@@ -45,7 +53,8 @@ class Effects:
         self._before: dict[Name, list[Name]] = {}
         self._after: dict[Name, tuple[Name, ...]] = {}
         self._stored: set[Name] = set()
-        self._states: dict[Name, bool] = {}
+        self._state = State(program)
+        self._seeds = False
         self._calling: dict[Name, bool] = {}
         self.outside: dict[Effect, set[str]] = {}
         for module in sorted(program.sources.modules):
@@ -97,6 +106,7 @@ class Effects:
             self._roots.setdefault(EVERYTHING, []).append(effect)
 
     def _reach_of(self, module: str, unit: Unit) -> tuple[set[Name], set[Name], bool]:
+        """What executing a unit may change through others, what it changes itself, and whether it may change all."""
         program = self._program
         roots: set[Name] = set()
         touched: set[Name] = set()
@@ -104,6 +114,8 @@ class Effects:
         everything = bool(unit.flags & bits.UNKNOWN_CALL and unit.kind == "statement")
         is_script = unit.flags & bits.SCRIPT
         calls = into = bool(unit.flags & (bits.CALLER | bits.UNKNOWN_CALL)) and not is_script
+        if unit.flags & bits.NAMESPACE and unit.kind in ("value", "statement", "block"):
+            touched |= {(module, name) for name in program.bindings(module)}
         for written, how in unit.uses.items():
             if how & _STORES:
                 places, away = self._stored_places(module, written, how & bits.REBOUND)
@@ -116,12 +128,13 @@ class Effects:
             if found.ends and all(map(program.is_environment, found.ends)):
                 continue
             if found.outside and not found.ends and not found.modules:
-                harmless = all(below(each, HARMLESS | OWN) for each in found.outside)
-                if how & bits.STATEMENT and not harmless:
+                if self._changes_all(found.outside, how):
                     everything = True
                     outside |= {each.partition(".")[0] for each in found.outside}
-                if not (how & bits.DEFINER and all(below(each, PURE_DECORATORS) for each in found.outside)):
-                    calls |= not all(below(each, OWN) for each in found.outside)
+                if any(map(is_random, found.outside)):
+                    roots.add(RANDOM)
+                is_pure = how & bits.DEFINER and all(below(each, PURE_DECORATORS) for each in found.outside)
+                calls |= not is_pure and not all(below(each, OWN) for each in found.outside)
                 continue
             calls = True
             roots |= {*found.ends}
@@ -129,7 +142,9 @@ class Effects:
             everything |= bool(found.files) or bool(found.missing and how & bits.STATEMENT)
             into = into or any(self._calls_what_it_gets(end) for end in found.ends)
         if unit.kind == "class" and not is_script:
-            roots |= self._hooks(module, unit)
+            above, registering = self._hooks(module, unit)
+            roots |= above
+            touched |= registering
         if calls:
             own = {(module, name) for name in unit.names}
             given = self._given(module, unit, into=into)
@@ -143,6 +158,18 @@ class Effects:
         if everything:
             self.outside[module, self._number(module, unit)] = outside
         return roots, touched, everything
+
+    def _changes_all(self, outside: Iterable[str], how: int) -> bool:
+        """Whether a call outside of the bundle may change what every task sees."""
+        names = [each for each in outside if not below(each, HARMLESS | OWN)]
+        self._seeds |= any("seed" in each for each in names)
+        if any(each in EXECUTING for each in names):
+            return True
+        if any(
+            CHANGING.search(each.rpartition(".")[2]) for each in names if not each.startswith("builtins.")
+        ):
+            return True
+        return bool(how & bits.STATEMENT and names)
 
     def _number(self, module: str, unit: Unit) -> int:
         return next(number for number, each in enumerate(self._program.units(module)) if each is unit)
@@ -172,27 +199,34 @@ class Effects:
         places = {*found.ends} | {(each, attribute) for each, _ in found.modules}
         return places, {each.partition(".")[0] for each in found.outside if not places}
 
-    def _hooks(self, module: str, unit: Unit) -> set[Name]:
-        """The classes that a class is derived from and that do something when that happens."""
-        found: set[Name] = set()
+    def _hooks(self, module: str, unit: Unit) -> tuple[set[Name], set[Name]]:
+        """The classes above a class, if one of them does something when others are derived from it; and those of
+        them of which it is not known, since they come from elsewhere."""
         seen: set[Name] = set()
-        waiting = [(module, unit)]
+        unknown: set[Name] = set()
+        is_hooked = False
+        waiting: list[tuple[str, Unit, Name | None]] = [(module, unit, None)]
         while waiting:
-            where, each = waiting.pop()
+            where, each, own = waiting.pop()
             for written, how in each.uses.items():
-                if not how & bits.DEFINER:
+                if not how & bits.DEFINER or how & bits.CALLED:
                     continue
-                for end in self._program.resolve(where, written).ends:
+                found = self._program.resolve(where, written)
+                if own is not None and any(
+                    name.partition(".")[0] not in PURE_BASES for name in found.outside
+                ):
+                    unknown.add(own)
+                for end in found.ends:
                     if end in seen:
                         continue
                     seen.add(end)
-                    bases = [
-                        base for _, base in self._program.definitions(end) if base.kind in ("class", "value")
-                    ]
-                    waiting += [(end[0], base) for base in bases if base.kind == "class"]
-                    if any(base.flags & bits.HOOK for base in bases):
-                        found.add(end)
-        return found
+                    for _, base in self._program.definitions(end):
+                        is_hooked |= bool(base.flags & bits.HOOK)
+                        if base.kind == "class":
+                            waiting.append((end[0], base, end))
+                        elif self.is_state(end):
+                            unknown.add(end)
+        return (seen if is_hooked else set()), unknown
 
     def _calls_what_it_gets(self, name: Name) -> bool:
         """Whether something that a name reaches calls a function that it was given."""
@@ -212,50 +246,9 @@ class Effects:
             self._calling[name] = known
         return known
 
-    # State
-
     def is_state(self, name: Name) -> bool:
-        """Whether a name is bound to something that can change."""
-        known = self._states.get(name)
-        if known is None:
-            known = name[1] == WHOLE or any(
-                self._is_state(name, unit) for _, unit in self._program.definitions(name)
-            )
-            known = self._states[name] = known and not self._program.is_environment(name)
-        return known
-
-    def _is_state(self, name: Name, unit: Unit) -> bool:
-        if unit.kind in ("function", "class"):
-            is_own = unit.names[0] == name[1]
-            return not is_own or bool(unit.flags & bits.MUTABLE) or not self._is_plain(name[0], unit)
-        if unit.kind == "value" and unit.flags & bits.RESULT:
-            return not self._is_unchanging(name[0], unit)
-        return unit.kind in ("value", "statement")
-
-    def _is_unchanging(self, module: str, unit: Unit) -> bool:
-        """Whether it is the result of a call that is known to give something that does not change."""
-        called = [
-            written for written, how in unit.uses.items() if how & bits.CALLED or written in PURE_BUILTINS
-        ]
-        found = [self._program.resolve(module, written) for written in called]
-        return bool(found) and all(
-            each.outside and not each.ends and all(below(name, UNCHANGING) for name in each.outside)
-            for each in found
-        )
-
-    def _is_plain(self, module: str, unit: Unit) -> bool:
-        """Whether all decorators are known to leave nothing in the function that changes."""
-        if not unit.flags & bits.DECORATED:
-            return True
-        for written, how in unit.uses.items():
-            if how & bits.DEFINER and how & bits.CALLED:
-                found = self._program.resolve(module, written)
-                if found.ends:
-                    if not all(map(self._program.is_environment, found.ends)):
-                        return False
-                elif not found.outside or not all(below(each, PURE_DECORATORS) for each in found.outside):
-                    return False
-        return True
+        """Whether a name holds something that can change."""
+        return self._seeds if name == RANDOM else self._state.holds(name)
 
     # The graph
 
@@ -272,7 +265,7 @@ class Effects:
             waiting += after
 
     def _successors(self, name: Name) -> Iterable[Name]:
-        if name == EVERYTHING:
+        if name in (EVERYTHING, RANDOM):
             return ()
         known = self._after.get(name)
         if known is not None:
@@ -299,6 +292,8 @@ class Effects:
                 continue
             each = self._program.resolve(module, written)
             found.update(dict.fromkeys(each.ends))
+            if any(map(is_random, each.outside)):
+                found[RANDOM] = None
             found.update(dict.fromkeys((whole, WHOLE) for whole, _ in each.modules))
             if how & _LATE:
                 places, away = self._stored_places(module, written, how & bits.LATER_REBOUND)
@@ -306,13 +301,15 @@ class Effects:
                 found.update(dict.fromkeys(places))
                 if away:
                     found[EVERYTHING] = None
-            if how & bits.LATER_STATEMENT and _changes_outside(each):
+            if how & bits.LATER_STATEMENT and not each.ends and _changes_outside(each.outside):
+                self._seeds |= any("seed" in name for name in each.outside)
                 found[EVERYTHING] = None
 
 
-def _changes_outside(found: Found) -> bool:
-    return (
-        bool(found.outside)
-        and not found.ends
-        and not all(below(each, HARMLESS | OWN) or each.startswith("builtins.") for each in found.outside)
-    )
+def _changes_outside(outside: Iterable[str]) -> bool:
+    return any(not below(each, HARMLESS | OWN) and not each.startswith("builtins.") for each in outside)
+
+
+def is_random(name: str) -> bool:
+    """Whether a dotted name is one of random numbers, of which every draw changes the next."""
+    return "random" in name.split(".")

@@ -1,5 +1,7 @@
 """What is known of builtins, of the standard library and of a few packages; names are dotted, as they are imported."""
 
+import re
+import sys
 from collections.abc import Mapping
 from typing import Final
 
@@ -74,17 +76,33 @@ PURE_BUILTINS: Final = frozenset(
     {
         "ArithmeticError", "AssertionError", "AttributeError", "BaseException", "Exception",
         "ImportError", "IndexError", "KeyError", "LookupError", "NotImplementedError", "OSError",
-        "RuntimeError", "StopIteration", "SystemExit", "TypeError", "ValueError", "__import__",
+        "RuntimeError", "StopIteration", "SystemExit", "TypeError", "ValueError",
         "abs", "all", "any", "ascii", "bin", "bool", "bytearray", "bytes", "callable", "chr",
-        "classmethod", "compile", "complex", "delattr", "dict", "dir", "divmod", "enumerate",
-        "eval", "exec", "float", "format", "frozenset", "getattr", "globals", "hasattr", "hash",
+        "classmethod", "complex", "delattr", "dict", "dir", "divmod", "enumerate",
+        "float", "format", "frozenset", "getattr", "globals", "hasattr", "hash",
         "hex", "id", "input", "int", "isinstance", "issubclass", "len", "list", "locals", "max",
         "memoryview", "min", "object", "oct", "open", "ord", "pow", "print", "property", "range",
         "repr", "reversed", "round", "set", "setattr", "slice", "sorted", "staticmethod", "str",
         "sum", "super", "tuple", "type", "vars", "zip",
     }
 )  # fmt: skip
-"""Builtins that change nothing that they are given; `eval`, `setattr` and the like are dealt with by other means."""
+"""Builtins that change nothing that they are given; `setattr` and the like are dealt with by other means."""
+
+EXECUTING: Final = frozenset(
+    {"builtins.eval", "builtins.exec", "builtins.__import__", "runpy.run_path", "runpy.run_module"}
+)
+"""Calls that may do anything."""
+
+CHANGING: Final = re.compile("seed|regist|install|patch|hook|dotenv|^set_|^use$")
+"""What functions are called that change something in their package, whatever is done with their result."""
+
+PURE_BASES: Final = (
+    frozenset(
+        ["attr", "attrs", "builtins", "dalsegno", "flyte", "keras", "lightning", "numpy", "pandas", "pydantic", "pydantic_settings", "pytorch_lightning", "sklearn", "tensorflow", "torch", "typing_extensions"]
+    )
+    | sys.stdlib_module_names
+)
+"""Packages in which deriving a class changes nothing but the class."""
 
 HARMLESS: Final = frozenset(
     {

@@ -11,7 +11,7 @@ from typing import Final
 
 from dalsegno.closure import _bits as bits
 from dalsegno.closure._data import matching
-from dalsegno.closure._effects import EVERYTHING, Effect, Effects
+from dalsegno.closure._effects import EVERYTHING, RANDOM, Effect, Effects, is_random
 from dalsegno.closure._known import OWN, READS_ENVIRONMENT
 from dalsegno.closure._order import Order
 from dalsegno.closure._program import WHOLE, Found, Name, Program
@@ -238,9 +238,13 @@ class Reach:
     def _take_file(self, module: str, unit: Unit, text: str) -> None:
         """A text that may be the path of a module, which is executed or read."""
         last = text.replace("\\", "/").rpartition("/")[2].removesuffix(".py")
-        for each in sorted(self._program.sources.modules) if last.isidentifier() and last != "__init__" else ():
+        for each in (
+            sorted(self._program.sources.modules) if last.isidentifier() and last != "__init__" else ()
+        ):
             if each.rpartition(".")[2] == last:
-                self._widened.add(Widening(module, unit.name, "module", f"it names the file of the module {each}"))
+                self._widened.add(
+                    Widening(module, unit.name, "module", f"it names the file of the module {each}")
+                )
                 self._take_module(each)
 
     def _apply(self, module: str, name: str, found: Found, excused: str = "") -> None:
@@ -253,6 +257,8 @@ class Reach:
             if not kinds <= {"function", "class", "text"}:
                 self._reads |= bits.DOCS
         self._outside.update(found.outside)
+        if any(map(is_random, found.outside)):
+            self._add_effects(RANDOM)
         self._files.update(found.files)
         if found.is_located:
             self._take_data(module, name)

@@ -64,7 +64,7 @@ class Unit(NamedTuple):
     @property
     def may_affect(self) -> bool:
         """Whether executing it may do something besides binding its names."""
-        return bool(self.flags & (bits.UNKNOWN_CALL | bits.HOOK)) or any(
+        return bool(self.flags & (bits.UNKNOWN_CALL | bits.HOOK | bits.NAMESPACE | bits.CALLER)) or any(
             how & _EFFECT or (how & bits.DEFINER and self.kind == "class") for how in self.uses.values()
         )
 
