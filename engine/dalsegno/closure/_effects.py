@@ -311,5 +311,6 @@ def _changes_outside(outside: Iterable[str]) -> bool:
 
 
 def is_random(name: str) -> bool:
-    """Whether a dotted name is one of random numbers, of which every draw changes the next."""
-    return "random" in name.split(".")
+    """Whether a dotted name draws random numbers, so that the next are others."""
+    parts = name.split(".")
+    return "random" in parts and "seed" not in parts[-1]

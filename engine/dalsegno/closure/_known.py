@@ -93,12 +93,31 @@ EXECUTING: Final = frozenset(
 )
 """Calls that may do anything."""
 
-CHANGING: Final = re.compile("seed|regist|install|patch|hook|dotenv|^set_|^use$")
+CHANGING: Final = re.compile(
+    "^(seed|patch|install|register|monkeypatch|hook|set_|use$)|_(seed|seed_all|patch|install|register|hook)$|dotenv$"
+)
 """What functions are called that change something in their package, whatever is done with their result."""
 
 PURE_BASES: Final = (
     frozenset(
-        ["attr", "attrs", "builtins", "dalsegno", "flyte", "keras", "lightning", "numpy", "pandas", "pydantic", "pydantic_settings", "pytorch_lightning", "sklearn", "tensorflow", "torch", "typing_extensions"]
+        [
+            "attr",
+            "attrs",
+            "builtins",
+            "dalsegno",
+            "flyte",
+            "keras",
+            "lightning",
+            "numpy",
+            "pandas",
+            "pydantic",
+            "pydantic_settings",
+            "pytorch_lightning",
+            "sklearn",
+            "tensorflow",
+            "torch",
+            "typing_extensions",
+        ]
     )
     | sys.stdlib_module_names
 )

@@ -6,7 +6,6 @@ added to everything that was reached: whether somebody reads docstrings, annotat
 
 import re
 import sys
-from hashlib import sha256
 from typing import Final
 
 from dalsegno.closure import _bits as bits
@@ -14,8 +13,8 @@ from dalsegno.closure._data import matching
 from dalsegno.closure._effects import EVERYTHING, RANDOM, Effect, Effects, is_random
 from dalsegno.closure._known import OWN, READS_ENVIRONMENT
 from dalsegno.closure._order import Order
-from dalsegno.closure._program import WHOLE, Found, Name, Program
-from dalsegno.closure._results import NOT_IMPORTABLE, joined, place, told
+from dalsegno.closure._program import AS_A_WHOLE, WHOLE, Found, Name, Program
+from dalsegno.closure._results import NOT_IMPORTABLE, Digests, place, told
 from dalsegno.closure.closure import Closure, Symbol, Widening
 from dalsegno.closure.facts import Unit
 
@@ -173,7 +172,7 @@ class Reach:
             self._note_given(module, unit)
         if any(end[0] != module and self._is_place(end, written) for end in found.ends):
             self._take_data(module, unit.name)
-        if not self._istold(module, written) and any(
+        if not self._is_told(module, written) and any(
             each.startswith(("os.environ", "os.getenv")) for each in found.outside
         ):
             self._environ.add("*")
@@ -211,7 +210,7 @@ class Reach:
                         if each.kind in ("function", "class")
                     ]
 
-    def _istold(self, module: str, written: str) -> bool:
+    def _is_told(self, module: str, written: str) -> bool:
         """Whether the facts say which variables a use of `os.environ` reads: where `os` is imported right there."""
         if ":" in written:
             return written.lstrip("!").startswith("os:")
@@ -324,65 +323,16 @@ class Reach:
     # Results
 
     def _symbols(self) -> list[Symbol]:
-        found: dict[Name, bytes] = {}
-        for name in self._names:
-            digest = self._digest(name)
-            if digest is not None:
-                found[name] = digest
+        digests = Digests(self._program, self._reads, self._documented, self._noted)
+        found = {name: digests.name(name) for name in self._names}
         for module, number in self._units:
             unit = self._program.units(module)[number]
-            if not unit.names and unit.kind != "star" and not self._is_whole(module):
-                found[module, unit.label] = self._unit_digest((module, unit.label), unit)
-        for module in self._whole:
-            digest = self._module_digest(module)
-            if digest is not None:
-                found[module, WHOLE] = digest
+            if not unit.names and unit.kind != "star" and module not in self._whole:
+                found[module, unit.label] = digests.unit((module, unit.label), unit)
+        found.update({(module, WHOLE): digests.module(module) for module in self._whole})
         if self._reads & bits.SOURCE:
-            for module in {module for module, _ in self._units}:
-                found[module, WHOLE] = self._text_digest(module)
-        return [Symbol(*name, digest) for name, digest in found.items()]
-
-    def _is_whole(self, module: str) -> bool:
-        return module in self._whole
-
-    def _digest(self, name: Name) -> bytes | None:
-        """The digest of what binds a name; None when nothing does."""
-        parts: list[tuple[int, bytes]] = [
-            (number, self._unit_digest(name, unit)) for number, unit in self._program.definitions(name)
-        ]
-        if self._program.facts(name[0]) is not None:
-            parts += [(number, b"star " + star.encode()) for number, star in self._program.providers(name)]
-        return joined([part for _, part in sorted(parts)]) if parts else None
-
-    def _unit_digest(self, name: Name, unit: Unit) -> bytes:
-        if unit.kind == "import":
-            return joined(
-                [target.encode("utf-8", "surrogatepass") for own, target in unit.targets if own == name[1]]
-            )
-        parts = [unit.digest]
-        if unit.documented and (self._reads & bits.DOCS or name in self._documented):
-            parts.append(unit.documented)
-        if unit.noted and (self._reads & bits.ANNOTATIONS or name in self._noted):
-            parts.append(unit.noted)
-        return joined(parts)
-
-    def _module_digest(self, module: str) -> bytes | None:
-        facts = self._program.facts(module)
-        if facts is None:
-            return None
-        if facts.problem:
-            return self._text_digest(module)
-        imports = sorted(unit.digest for unit in facts.units if unit.kind == "import")
-        reads_docs = self._reads & bits.DOCS
-        others = [
-            self._unit_digest((module, unit.name), unit)
-            for unit in facts.units
-            if unit.kind != "import" and (unit.kind != "text" or reads_docs)
-        ]
-        return joined([*imports, *others])
-
-    def _text_digest(self, module: str) -> bytes:
-        return sha256(self._program.sources.text(module)).digest()[:16]
+            found.update({(module, WHOLE): digests.text(module) for module, _ in self._units})
+        return [Symbol(*name, digest) for name, digest in found.items() if digest is not None]
 
     def _packages(self) -> set[str]:
         tops = {name.partition(".")[0] for name in self._outside}

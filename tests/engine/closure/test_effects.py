@@ -294,3 +294,98 @@ def test_many_effects_and_helpers_end() -> None:
         text += f"@register\ndef f{number}():\n    return f{(number * 7) % 300}()\n"
     found = reach({"main.py": text + "def main():\n    return REG\n"})
     assert len(found.symbols) == 304
+
+
+RANDOM = """
+    # file: main.py
+    import noise, random
+    def drawing():
+        return random.random()
+    def holding():
+        return noise.SECOND
+    def other():
+        return 1
+    # file: noise.py
+    import random
+    {seed}
+    def draw():
+        return random.random()
+    FIRST = draw()
+    SECOND = random.random()
+"""
+
+
+@pytest.mark.parametrize(
+    ("seed", "concerned"), [("random.seed(1)", {"drawing", "holding"}), ("COUNT = 1", set())]
+)
+def test_draws_at_import_after_a_seed(seed: str, concerned: set[str]) -> None:
+    before = files(RANDOM.format(seed=seed))
+    after = {**before, "noise.py": before["noise.py"].replace("FIRST = draw()", "FIRST = draw() + draw()")}
+    changed = {
+        task
+        for task in ("drawing", "holding", "other")
+        if reach(before, f"main:{task}").digest != reach(after, f"main:{task}").digest
+    }
+    assert changed == concerned
+
+
+@pytest.mark.parametrize(
+    ("text", "old"),
+    [
+        ("from reg import REG\nimport tools as t\ndef main():\n    try:\n        import fast as m\n    except ImportError:\n        import slow as m\n    return m.go()\n", "slow"),
+        ("class C:\n    import slow as s\ndef main():\n    return C.s.go()\n", "slow"),
+        ("def main():\n    import slow\n    return vars(slow)\n", "slow"),
+        ("def pick():\n    import slow\n    return slow\ndef main():\n    return pick().go()\n", "slow"),
+        ("def load():\n    global slow\n    import slow\ndef main():\n    return slow.go()\n", "slow"),
+        ("import slow\ndef main():\n    return globals()['slow'].go()\n", "slow"),
+        ("def main():\n    import runpy\n    return runpy.run_path('slow.py')\n", "slow"),
+        ("def main():\n    return start('python', 'tools/slow.py')\ndef start(*a):\n    return a\n", "slow"),
+    ],
+)  # fmt: skip
+def test_modules_in_disguise(text: str, old: str) -> None:
+    program = {
+        "main.py": text,
+        "slow.py": "def go():\n    return 1\n",
+        "fast.py": "def go():\n    return 1\n",
+    }
+    edited = {**program, f"{old}.py": "def go():\n    return 2\n"}
+    assert reach(program).digest != reach(edited).digest
+
+
+@pytest.mark.parametrize(
+    "effect",
+    [
+        'globals()["X"] = 5',
+        'globals().update({"X": 5})',
+        'exec("X = 5")',
+        'X2 = eval("X.append(5)")',
+        "X >> 5",
+        "import sys\nsys.modules[__name__].X = 5",
+        "_ = np.random.seed(5)",
+        "done = dotenv.load_dotenv(5)",
+        "@pd.register_accessor('x')\nclass A:\n    y = 5",
+        "for each in 'ab':\n    vars()[each] = 5",
+    ],
+)
+def test_effects_in_disguise(effect: str) -> None:
+    text = f"import dotenv, numpy as np, pandas as pd\nX = []\n{effect}\ndef main():\n    return X\n"
+    assert reach({"main.py": text}).digest != reach({"main.py": text.replace("5", "6")}).digest
+
+
+@pytest.mark.parametrize(
+    ("base", "concerned"),
+    [
+        ("class Base(sqlalchemy.DeclarativeBase):\n    pass", True),
+        ("Base = sqlalchemy.declarative_base()", True),
+        ("class Meta(type):\n    pass\nclass Meta2(Meta):\n    def __init__(cls, *a):\n        SEEN.append(cls)\nclass Base(metaclass=Meta2):\n    pass", True),
+        ("class Base:\n    pass", False),
+        ("import pydantic\nclass Base(pydantic.BaseModel):\n    pass", False),
+        ("import abc\nclass Base(abc.ABC):\n    pass", False),
+        ("import enum\nclass Base(enum.Enum):\n    pass", False),
+        ("Base = collections.namedtuple('Base', 'x')", False),
+    ],
+)  # fmt: skip
+def test_classes_that_register_with_their_base(base: str, concerned: bool) -> None:
+    text = f"import sqlalchemy, collections\nSEEN = []\n{base}\nclass User(Base):\n    y = 5\ndef main():\n    return Base, SEEN\n"
+    before, after = reach({"main.py": text}), reach({"main.py": text.replace("5", "6")})
+    assert (before.digest != after.digest) is concerned

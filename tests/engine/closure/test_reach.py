@@ -1,5 +1,6 @@
 """A table of small programs and edits: what is reached, and what changes nothing."""
 
+import sys
 from typing import NamedTuple
 
 import pytest
@@ -507,3 +508,28 @@ def test_deeper_packages_and_modules_of_one_name() -> None:
     edited = {**program, "pkg/thing.py": program["pkg/thing.py"].replace("2", "3")}
     assert reach(program).widened == ()
     assert reach(program).digest == reach(edited).digest
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the syntax is new in 3.12")
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ("list[T] | Other", "set[T] | Other", True),
+        ("Other = int", "Other = str", True),
+        ("T: Bound", "T: Unused", True),  # a bound can be asked for
+        ("Unused = 1", "Unused = 2", False),
+        ("value: T", "value: int", False),
+        ("T = 9", "T = 8", False),
+    ],
+)
+def test_type_parameters(old: str, new: str, changed: bool) -> None:
+    text = (
+        "Other = int\nBound = 1\nUnused = 1\nT = 9\n"
+        "type Alias[T] = list[T] | Other\n"
+        "def helper[T: Bound](value: T) -> T:\n    return value\n"
+        "class Box[T]:\n    x: T\n    def get(self) -> T:\n        return self.x\n"
+        "def main():\n    return helper(1), Box[int](), Alias\n"
+    )
+    assert text.count(old) == 1
+    before, after = reach({"main.py": text}), reach({"main.py": text.replace(old, new)})
+    assert (before.digest != after.digest) is changed
