@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import secrets
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from functools import partial
@@ -47,6 +48,8 @@ T = TypeVar("T")
 
 REMEMBERED = 1000
 """How many tasks' templates are kept at hand."""
+
+_WITH_PYTHON = sys.stdlib_module_names | {"builtins", "dalsegno"}
 
 ANY = "*"
 """Stands for all variables among those that a closure reads."""
@@ -120,7 +123,7 @@ class RunCode:
         )
 
     def class_code(self, names: tuple[tuple[str, str], ...]) -> ClassCode | None:
-        """The code of the user's classes and functions among these; None when none of them is the user's."""
+        """The code of the classes and functions among these that do not come with Python; None when all do."""
         if not names:
             return None
         if names not in self._class_codes:
@@ -130,11 +133,11 @@ class RunCode:
         return self._class_codes[names]
 
     def _class_code(self, names: tuple[tuple[str, str], ...]) -> ClassCode | None:
-        own = tuple(name for name in names if self.loaded.bundle.has_module(name[0]))
-        if not own:
+        counting = tuple(name for name in names if name[0].partition(".")[0] not in _WITH_PYTHON)
+        if not counting:
             return None
-        digests = [self._known(name, partial(self._reach, *name)).digest for name in own]
-        return ClassCode(own, hashlib.sha256(b"classes\0" + b"".join(digests)).digest())
+        digests = [self._known(name, partial(self._reach, *name)).digest for name in counting]
+        return ClassCode(counting, hashlib.sha256(b"classes\0" + b"".join(digests)).digest())
 
     def template(self, task: Task[Any, Any], variables: Mapping[str, str]) -> Recorded:
         """The task's template; `variables` are those that the action sees above those of the process."""

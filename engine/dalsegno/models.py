@@ -130,7 +130,8 @@ class Origin(NamedTuple):
 
 
 class ClassCode(NamedTuple):
-    """The user's classes and functions among the inputs of a call, and the digest of the code that they reach.
+    """The classes and functions among the inputs of a call that do not come with Python, and the digest of their code:
+    what the user's reach, and the versions of the packages that others come from.
 
     `names` are recorded (module, qualified name), sorted.
     """
