@@ -308,20 +308,49 @@ def _merged(first: tuple[T, ...], more: Iterable[tuple[T, ...]]) -> tuple[T, ...
 def _values_of(names: tuple[str, ...], variables: Mapping[str, str]) -> Mapping[str, bytes]:
     """Digests of the values that these variables have, `variables` above those of the process; b"" for none.
 
-    Where all are read, those above the process's count, and of these only those that are named are looked for.
+    Where any may be read, those that are named and those above the process's have a digest each, and all others of the
+    process one together, but for those that every shell and session sets anew.
     """
     if not names:
         return NO_VARIABLES
-    wanted = {*names, *variables} - {ANY} if ANY in names else set(names)
     token = current.set(None)  # so that `os.environ` is that of the process
     try:
-        values = {name: variables.get(name, os.environ.get(name)) for name in sorted(wanted)}
+        process = dict(os.environ)
     finally:
         current.reset(token)
+    wanted = sorted({*names, *variables} - {ANY} if ANY in names else names)
+    values = {name: variables.get(name, process.get(name)) for name in wanted}
+    if ANY in names:
+        rest = sorted((name, value) for name, value in process.items() if name not in values and _lasts(name))
+        values[ANY] = "\0".join(f"{name}={value}" for name, value in rest)
     return {
         name: b"" if value is None else hashlib.sha256(value.encode("utf-8", "surrogateescape")).digest()[:16]
         for name, value in values.items()
     }
+
+
+def _lasts(variable: str) -> bool:
+    """Whether a variable of the process says more than which shell or session it was started in."""
+    return variable not in _OF_THE_SESSION and not variable.startswith(
+        ("SSH_", "XDG_SESSION", "PYTEST_", "DALSEGNO_")
+    )
+
+
+_OF_THE_SESSION = frozenset(
+    {
+        "COLUMNS",
+        "LINES",
+        "OLDPWD",
+        "PS1",
+        "PWD",
+        "SHLVL",
+        "TERM",
+        "TERM_SESSION_ID",
+        "TMPDIR",
+        "WINDOWID",
+        "_",
+    }
+)
 
 
 def _unknown(module: str, qualname: str, reason: str) -> Closure:

@@ -245,6 +245,12 @@ class LiveAction:
 
     def turn(self) -> Turn | nullcontext[None]:
         """A block to be in while it is found out whether the action has to be executed, and executed."""
+        serialized = self.task.cache is not None and self.task.cache.serialize
+        above = self.parent if serialized else None
+        while above is not None:
+            if above._call == self._call:  # it would wait for a call that waits for it
+                return nullcontext()
+            above = above.parent
         return turn(self.task.cache, self.run.turns, self._call)
 
     def taken(self) -> Outcome | None:

@@ -150,7 +150,7 @@ class Finder:
         module = live_module(name)
         if module is not None and (module.__name__ == name or name == main_name()):
             file = _main_file(module) if name == main_name() else file_of(module)
-            folders = getattr(module, "__path__", None)
+            folders = vars(module).get("__path__")  # a module's own `__getattr__` may give anything
             if file is not None:
                 return self._source(name, file, None if folders is None else tuple(folders), module)
             if folders is None or is_ours(getattr(module, "__loader__", None)):

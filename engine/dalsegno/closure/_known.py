@@ -129,8 +129,8 @@ HARMLESS: Final = frozenset(
         "sys.stdout.write", "sys.stdout.flush", "sys.stderr.write", "sys.stderr.flush", "traceback",
         "dalsegno", "flyte", "typing", "typing_extensions", "abc", "dataclasses", "structlog", "loguru",
         "os.makedirs", "shutil.rmtree", "shutil.copy", "gc.collect", "unittest.main", "pytest.main", "asyncio.run",
-        "anyio.run", "trio.run", "asyncio.sleep", "rich.print", "sys.exit", "builtins.print", "builtins.super",
-        "abc.ABC.register", "atexit.register",
+        "asyncio.sleep", "rich.print", "sys.exit", "builtins.print", "builtins.super",
+        "atexit.register",
     }
 )  # fmt: skip
 """Calls outside of the bundle whose result is thrown away and that change nothing that another task can see."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import anyio
 import pytest
 
 from dalsegno import Cache, Engine, Phase, TaskEnvironment
@@ -246,3 +247,19 @@ def test_settings_that_cannot_be_meant_are_refused(setting: Any, message: str) -
     with pytest.raises(TaskDefinitionError) as refused:
         square.override(cache=setting)
     assert message in str(refused.value)
+
+
+@env.task(cache=Cache(serialize=True, ignored_inputs=("n",)))
+async def calls_itself(n: int) -> int:
+    bodies.append("calls_itself")
+    return 0 if n == 0 else 1 + await calls_itself(n - 1)
+
+
+def test_a_call_below_an_equal_one_does_not_wait_for_it(play: Play) -> None:
+    async def story(engine: Engine) -> None:
+        with anyio.fail_after(20):
+            run = await engine.run(calls_itself, 2)
+            assert await run.result.aio() == 2
+        assert bodies == ["calls_itself"] * 3
+
+    play(story)

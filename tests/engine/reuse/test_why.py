@@ -177,6 +177,12 @@ SHOP = """
     def mode() -> str:
         return os.environ.get("SHOP_MODE", "none")
 
+    KEYS = ["SHOP", "ANY"]
+
+    @env.task
+    def computed(n: int) -> str:
+        return os.environ.get("_".join(KEYS), "none")
+
     @env.task
     def both(n: int) -> str:
         return f"{count(Bag(a=n))} {mode()}"
@@ -268,6 +274,25 @@ def test_variables_that_the_code_reads_count(
         assert await in_process.result.aio() == "1 process"
         unset = await engine.rerun(in_process.name, recover=True)
         assert [answer.verdict for answer in unset.why()] == ["reused"]
+
+    played(store, story)
+
+
+def test_where_any_variable_may_be_read_all_count(
+    shop: Callable[[str, str], ModuleType], store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = shop("len(self)", "len(self)")
+
+    async def story(engine: Engine) -> None:
+        monkeypatch.setenv("SHOP_ANY", "1")
+        first = await engine.with_runcontext(name="first").run(module.computed, 1)
+        assert await first.result.aio() == "1"
+        monkeypatch.setenv("PWD", "/elsewhere")
+        assert (await engine.rerun("first", recover=True)).action().why().verdict == "reused"
+        monkeypatch.setenv("SHOP_ANY", "2")
+        again = await engine.rerun("first", recover=True)
+        assert await again.result.aio() == "2"
+        assert again.action().why().reason == "env *"
 
     played(store, story)
 
