@@ -71,5 +71,7 @@ CALLER: Final = 8192
 """It calls functions that it is given to something of the standard library, at import."""
 UNKNOWN_CALL: Final = 16384
 """At import it calls something that has no name."""
+CHANGES_PARAMETER: Final = 65536
+"""A function in it sets attributes of something that it was given."""
 RESULT: Final = 32768
 """Its value is the result of one call."""

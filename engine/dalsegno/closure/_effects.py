@@ -27,7 +27,7 @@ from dalsegno.closure._program import WHOLE, Name, Program
 from dalsegno.closure._state import State
 from dalsegno.closure.facts import Unit
 
-__all__ = ["EVERYTHING", "RANDOM", "Effect", "Effects", "is_random"]
+__all__ = ["EVERYTHING", "Effect", "Effects", "RANDOM", "is_random"]
 
 Effect = tuple[str, int]
 """A module and the number of a unit in it."""
@@ -38,6 +38,7 @@ EVERYTHING: Final[Name] = ("", WHOLE)
 RANDOM: Final[Name] = ("", "random")
 """Stands for the state of random numbers, if something seeds them."""
 
+_DOES: Final = bits.CALLS_PARAMETER | bits.CHANGES_PARAMETER
 _STORES: Final = bits.STORED | bits.REBOUND
 _LATE: Final = bits.LATER_STORED | bits.LATER_REBOUND
 
@@ -55,7 +56,8 @@ class Effects:
         self._stored: set[Name] = set()
         self._state = State(program)
         self._seeds = False
-        self._calling: dict[Name, bool] = {}
+        self._doing: dict[Name, int] = {}
+        self._next: dict[Name, tuple[Name, ...]] = {}
         self.outside: dict[Effect, set[str]] = {}
         for module in sorted(program.sources.modules):
             for number, unit in enumerate(program.units(module)):
@@ -67,7 +69,7 @@ class Effects:
 
     def of(self, name: Name, seen: set[Name]) -> set[Effect]:
         """The effects that may change what a name holds; `seen` are the names gone through before, and grows."""
-        found = set(self._touching.get(name, ()))
+        found = {*self._touching.get(name, ()), *self._touching.get((name[0], WHOLE), ())}
         if name not in self._after and name not in self._before and name not in self._roots:
             return found
         if name in seen or not (name == EVERYTHING or name in self._stored or self.is_state(name)):
@@ -87,8 +89,11 @@ class Effects:
 
     def is_changed(self, name: Name) -> bool:
         """Whether some effect may change what the name holds."""
-        return name in self._touching or (
-            (name in self._roots or name in self._before) and (name in self._stored or self.is_state(name))
+        return (
+            name in self._touching
+            or (name[0], WHOLE) in self._touching
+            or (name in self._roots or name in self._before)
+            and (name in self._stored or self.is_state(name))
         )
 
     # Effects
@@ -114,6 +119,7 @@ class Effects:
         everything = bool(unit.flags & bits.UNKNOWN_CALL and unit.kind == "statement")
         is_script = unit.flags & bits.SCRIPT
         calls = into = bool(unit.flags & (bits.CALLER | bits.UNKNOWN_CALL)) and not is_script
+        does = 0
         if unit.flags & bits.NAMESPACE and unit.kind in ("value", "statement", "block"):
             touched |= {(module, name) for name in program.bindings(module)}
         for written, how in unit.uses.items():
@@ -140,14 +146,17 @@ class Effects:
             roots |= {*found.ends}
             roots |= {(each, WHOLE) for each, _ in found.modules}
             everything |= bool(found.files) or bool(found.missing and how & bits.STATEMENT)
-            into = into or any(self._calls_what_it_gets(end) for end in found.ends)
+            for end in found.ends:
+                does |= self._does(end)
         if unit.kind == "class" and not is_script:
             above, registering = self._hooks(module, unit)
             roots |= above
             touched |= registering
         if calls:
             own = {(module, name) for name in unit.names}
+            into = into or bool(does & bits.CALLS_PARAMETER)
             given = self._given(module, unit, into=into)
+            touched |= self._exposed(module, unit, changed=bool(does & bits.CHANGES_PARAMETER)) - own
             roots |= given - own
             if into and unit.kind in ("function", "class"):
                 roots |= own
@@ -183,6 +192,16 @@ class Effects:
             for end in self._program.resolve(module, written).ends
             if self.is_state(end) or into
         }
+
+    def _exposed(self, module: str, unit: Unit, *, changed: bool) -> set[Name]:
+        """The modules that are given to what a statement calls, and if that sets attributes, functions and classes."""
+        found: set[Name] = set()
+        for written, how in unit.uses.items():
+            if how & bits.EAGER and not how & (bits.CALLED | bits.DEFINER):
+                each = self._program.resolve(module, written)
+                found.update((whole, WHOLE) for whole, _ in each.modules)
+                found.update(each.ends if changed else ())
+        return found
 
     def _stored_places(self, module: str, written: str, rebinds: int) -> tuple[set[Name], set[str]]:
         """The names that an assignment changes, and the packages outside of the bundle."""
@@ -228,22 +247,23 @@ class Effects:
                             unknown.add(end)
         return (seen if is_hooked else set()), unknown
 
-    def _calls_what_it_gets(self, name: Name) -> bool:
-        """Whether something that a name reaches calls a function that it was given."""
-        known = self._calling.get(name)
+    def _does(self, name: Name) -> int:
+        """What something that a name reaches does to what it is given, in bits."""
+        known = self._doing.get(name)
         if known is None:
+            known = 0
             seen: set[Name] = set()
             waiting = [name]
-            known = False
-            while waiting and not known:
+            while waiting:
                 each = waiting.pop()
-                if each in seen:
-                    continue
-                seen.add(each)
-                units = [unit for _, unit in self._program.definitions(each)]
-                known = any(unit.flags & (bits.CALLS_PARAMETER | bits.EVAL) for unit in units)
-                waiting += self._successors(each)
-            self._calling[name] = known
+                if each not in seen:
+                    seen.add(each)
+                    for _, unit in self._program.definitions(each):
+                        known |= unit.flags & (_DOES | bits.EVAL)
+                    waiting += self._successors(each)
+            if known & bits.EVAL:
+                known |= _DOES
+            self._doing[name] = known
         return known
 
     def is_state(self, name: Name) -> bool:
@@ -258,29 +278,27 @@ class Effects:
             name = waiting.pop()
             if name in self._after:
                 continue
-            after = self._after[name] = tuple(self._successors(name))
+            after = self._after[name] = self._successors(name)
             for each in after:
                 self._before.setdefault(each, []).append(name)
             self._by_module.setdefault(name[0], set()).add(name)
             waiting += after
 
-    def _successors(self, name: Name) -> Iterable[Name]:
-        if name in (EVERYTHING, RANDOM):
-            return ()
-        known = self._after.get(name)
-        if known is not None:
-            return known
-        module, own = name
-        if own == WHOLE:
-            return tuple((module, each) for each in self._program.bindings(module))
-        found: dict[Name, None] = {}
-        for _, unit in self._program.definitions(name):
-            if unit.kind != "import":
-                found.update(
-                    dict.fromkeys((module, each) for each in unit.names)
-                )  # what `global` lets it set
-                self._leads_to(module, unit, found)
-        return tuple(found)
+    def _successors(self, name: Name) -> tuple[Name, ...]:
+        """The names that a name leads to at once."""
+        known = self._next.get(name)
+        if known is None:
+            module, own = name
+            found: dict[Name, None] = {}
+            if own == WHOLE and module:
+                found.update(dict.fromkeys((module, each) for each in self._program.bindings(module)))
+            elif module:
+                for _, unit in self._program.definitions(name):
+                    if unit.kind != "import":
+                        found.update(dict.fromkeys((module, each) for each in unit.names))  # set by `global`
+                        self._leads_to(module, unit, found)
+            known = self._next[name] = tuple(found)
+        return known
 
     def _leads_to(self, module: str, unit: Unit, found: dict[Name, None]) -> None:
         if unit.flags & bits.EVAL:

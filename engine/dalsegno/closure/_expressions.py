@@ -147,6 +147,8 @@ class Expressions(Visit):
             return arguments[1:]
         elif stores:
             self.use(chain, bits.STORED)
+            if self._later and chain != ("self",):
+                self.flags |= bits.CHANGES_PARAMETER
         return arguments
 
     def _import_module(self, name: str, node: ast.Call) -> bool:

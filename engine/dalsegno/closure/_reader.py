@@ -227,7 +227,7 @@ def _finished(pending: _Pending, imports: Mapping[str, str], bound: set[str]) ->
                 told = ""
             else:
                 told = f"builtins.{root}"
-                if how & bits.CALLED and root in PURE_BUILTINS:
+                if how & bits.CALLED and written in PURE_BUILTINS:
                     how &= ~(bits.CALLED | bits.STATEMENT)
         uses[written] = uses.get(written, 0) | how
         if told and told.partition(".")[0] in FLAGGED and how & bits.RUN:

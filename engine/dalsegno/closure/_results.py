@@ -8,7 +8,7 @@ from dalsegno.closure._program import AS_A_WHOLE, WHOLE, Name, Program
 from dalsegno.closure.closure import Symbol
 from dalsegno.closure.facts import SIZE, Unit
 
-__all__ = ["NOT_IMPORTABLE", "Digests", "place", "told"]
+__all__ = ["Digests", "NOT_IMPORTABLE", "place", "told"]
 
 NOT_IMPORTABLE: Final = (
     "SyntaxError",

@@ -9,6 +9,7 @@ from typing import Final
 
 from dalsegno.closure._bits import (
     CALLS_PARAMETER,
+    CHANGES_PARAMETER,
     DOCS,
     EAGER,
     LATER_REBOUND,
@@ -127,4 +128,10 @@ def _local(chain: Chain, how: int, *, is_parameter: bool) -> int:
         flags |= MUTABLE
     if is_parameter and how & LATER_CALLED and len(chain) == 1:
         flags |= CALLS_PARAMETER
+    if (
+        is_parameter
+        and chain[0] != "self"
+        and (how & LATER_REBOUND or (how & STORES and "__dict__" in chain))
+    ):
+        flags |= CHANGES_PARAMETER
     return flags

@@ -389,3 +389,36 @@ def test_classes_that_register_with_their_base(base: str, concerned: bool) -> No
     text = f"import sqlalchemy, collections\nSEEN = []\n{base}\nclass User(Base):\n    y = 5\ndef main():\n    return Base, SEEN\n"
     before, after = reach({"main.py": text}), reach({"main.py": text.replace("5", "6")})
     assert (before.digest != after.digest) is concerned
+
+
+@pytest.mark.parametrize(
+    ("given", "call", "concerned"),
+    [
+        ("class K:\n    x = 1", "put(K, 5)", True),
+        ("def k():\n    pass", "put(k, 5)", True),
+        ("def k():\n    pass", "put_by_name(k, 5)", True),
+        ("def k():\n    pass", "show(k, 5)", False),
+        ("import mod as k", "put(k, 5)", True),
+        ("import mod as k", "done = ext.load(k, 5)", True),
+        ("k = []", "list.append(k, 5)", True),
+        ("k = []", "show(k, 5)", True),
+    ],
+)
+def test_what_is_given_to_a_function(given: str, call: str, concerned: bool) -> None:
+    name = "K" if "class" in given else "k"
+    text = (
+        f"import ext\n{given}\ndef put(c, v):\n    c.x = v\ndef put_by_name(c, v):\n    setattr(c, v, v)\n"
+        f"def show(c, v):\n    return v\n{call}\ndef main():\n    return {name}.x\n"
+    )
+    program = {"main.py": text, "mod.py": "x = 1\n"}
+    edited = {**program, "main.py": text.replace("5", "6")}
+    assert (reach(program).digest != reach(edited).digest) is concerned
+
+
+def test_a_decorator_that_marks_functions_ties_nothing_together() -> None:
+    text = (
+        "def mark(f):\n    f.marked = True\n    return f\n"
+        "@mark\ndef one():\n    return 1\n@mark\ndef two():\n    return 2\n"
+    )
+    edited = text.replace("return 2", "return 3")
+    assert reach({"main.py": text}, "main:one").digest == reach({"main.py": edited}, "main:one").digest
