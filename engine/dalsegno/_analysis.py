@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dalsegno.bundle.model import ReadBlob
 
 TRIES = 20
+"""How often a text is parsed before it counts as one that cannot be."""
 
 REMEMBERED = 1000
 """How many closures are kept at hand, and five times as many facts."""

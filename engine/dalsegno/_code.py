@@ -102,12 +102,14 @@ class RunCode:
         self._plain: dict[int, tuple[Task[Any, Any], Recorded]] = {}
         """Those of tasks that have a source and read no variables, which are the same whenever they are called."""
         self._reached: dict[object, Reached] = {}
+        self._reached_by_value: dict[object, Reached] = {}
         self._class_codes: dict[tuple[tuple[str, str], ...], ClassCode | None] = {}
 
     def for_run(self) -> RunCode:
         """The same for one run: what tasks without a source capture is looked at anew, since it may have changed."""
         own = copy(self)
         own._by_value = {}
+        own._reached_by_value = {}
         return own
 
     def resolve(self, module: str, qualname: str) -> Any:
@@ -117,7 +119,9 @@ class RunCode:
     def reached(self, task: Task[Any, Any]) -> Reached:
         """The code that the task can reach."""
         if importable_name(task.function) is None:
-            return self._reach("", "", task)
+            if task not in self._reached_by_value:
+                self._reached_by_value[task] = self._reach("", "", task)
+            return self._reached_by_value[task]
         return self._known(
             task.function, lambda: self._reach(recorded_module_name(task.module), task.qualname)
         )
@@ -145,7 +149,7 @@ class RunCode:
         if known is not None:
             return known[1]
         by_value = importable_name(task.function) is None
-        reached = self._reach("", "", task) if by_value else self.reached(task)
+        reached = self.reached(task)
         environ = _values_of(reached.closure.environ, variables)
         key = (id(task), *environ.items())
         known = self._templates.get(key)

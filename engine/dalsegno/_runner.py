@@ -23,7 +23,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from hashlib import sha256
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import anyio
 
@@ -52,9 +52,6 @@ from dalsegno.failures import aborted, failure_of
 from dalsegno.models import ActionRecord, Attempt, Phase
 from dalsegno.observers import notify
 from dalsegno.task import Task
-
-if TYPE_CHECKING:
-    pass
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from dalsegno._ledger import Ledger
 from dalsegno._reuse import Source, basis_of, ran
 from dalsegno._values import Encoded, parts_of
 from dalsegno.bundle import Bundle
-from dalsegno.closure import Closure, symbol_source
+from dalsegno.closure import Closure, changes, symbol_source
 from dalsegno.codec import view
 from dalsegno.errors import DalsegnoError, NotFoundError, RunNotFoundError
 from dalsegno.models import ActionRecord, Part, Phase, Ref, RunRecord, TaskTemplate, Values
@@ -32,7 +32,7 @@ PLACES = 5
 class Difference(NamedTuple):
     """One thing that kept a recorded result from being taken over.
 
-    `kind` is "input", "symbol", "file", "package", "env", "dynamic", "class", "opaque", "failed", "forced" or "call";
+    `kind` is "input", "symbol", "file", "order" (of the modules that do something at import), "package", "env", "dynamic", "class", "opaque", "failed", "forced" or "call";
     `name` says which one, `old` and `new` what it was and is, as short text. `detail` is a diff of source, if any.
     """
 
@@ -47,7 +47,7 @@ class Difference(NamedTuple):
         return f"{self.kind} {self.name}{change}" if self.kind in _NAMED else self.name + change
 
 
-_NAMED = ("input", "symbol", "file", "package", "env", "class")
+_NAMED = ("input", "symbol", "file", "order", "package", "env", "class")
 
 
 class Why(NamedTuple):
@@ -246,22 +246,22 @@ def _between(old: Side, new: Side) -> Iterator[Difference]:
     if old.template.name != new.template.name:
         yield Difference("call", f"the task is {new.template.name}, no longer {old.template.name}")
     before, after = old.closure(), new.closure()
-    symbols = _pairs(
-        {(each.module, each.name): each.digest for each in before.symbols},
-        {(each.module, each.name): each.digest for each in after.symbols},
-    )
-    for module, name in symbols:
-        yield Difference("symbol", f"{module}:{name}", detail=_diff(old, new, module, name))
-    for path in _pairs(dict(before.files), dict(after.files)):
-        yield Difference("file", path)
+    found = changes(before, after)
+    for change in found:
+        if change.kind == "symbol":
+            module, _, name = change.name.partition(":")
+            yield Difference("symbol", change.name, detail=_diff(old, new, module, name))
+        elif change.kind in ("file", "order"):
+            yield Difference(change.kind, change.name)
     packages = old.template.packages, new.template.packages
     for name in _pairs(*packages):
         yield Difference("package", name, *(side.get(name) or "not there" for side in packages))
     for name in _pairs(old.template.environ, new.template.environ):
         yield Difference("env", name)
-    if not symbols and before.digest != after.digest:
-        for widening in sorted(set(after.widened) - set(before.widened)):
-            yield Difference("dynamic", f"{widening.module}:{widening.name}: {widening.reason}")
+    if before.digest != after.digest and not any(change.kind == "symbol" for change in found):
+        for change in found:
+            if change.kind == "widening" and change.what != "removed":
+                yield Difference("dynamic", change.name)
 
 
 def _diff(old: Side, new: Side, module: str, name: str) -> str:
