@@ -7,16 +7,25 @@ that made them: a release that analyses otherwise finds nothing and begins anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgpack
 
 from dalsegno import _records as records
 from dalsegno._ledger import Ledger
-from dalsegno.closure import ANALYSIS, Closure, ModuleFacts, closure, module_facts
+from dalsegno.closure import (
+    ANALYSIS,
+    Closure,
+    ModuleFacts,
+    Outline,
+    closure,
+    module_facts,
+    module_outline,
+)
 from dalsegno.errors import ObjectNotFoundError
 from dalsegno_storage.digest import digest
 
@@ -24,8 +33,12 @@ if TYPE_CHECKING:
     from dalsegno.bundle import Bundle
     from dalsegno.bundle.model import ReadBlob
 
+T = TypeVar("T")
+
 TRIES = 20
 """How often a text is parsed before it counts as one that cannot be."""
+
+UNPARSABLE = "it could not be parsed in this process"
 
 REMEMBERED = 1000
 """How many closures are kept at hand, and five times as many facts."""
@@ -41,6 +54,7 @@ class _Memory:
         self.lock = RLock()
         self.closures: dict[bytes, Closure] = {}
         self.facts: dict[bytes, ModuleFacts] = {}
+        self.outlines: dict[bytes, Outline] = {}
         self.bundles: dict[bytes, _Files] = {}
 
     def tidy(self) -> None:
@@ -48,6 +62,7 @@ class _Memory:
         if len(self.closures) >= REMEMBERED or len(self.facts) >= 5 * REMEMBERED:
             self.closures.clear()
             self.facts.clear()
+            self.outlines.clear()
         while len(self.bundles) > FEW:
             self.bundles.pop(next(iter(self.bundles)))
 
@@ -97,9 +112,31 @@ class Analysis:
             if kept is not None:
                 known = ModuleFacts.decode(kept)
             else:
-                known = _facts(read(blob), module, is_package=is_package)
+                text = read(blob)
+                known = _parsing(partial(module_facts, text, name=module, is_package=is_package))
+                if known is None:
+                    known = ModuleFacts(module, digest("facts", text)[:16], problem=UNPARSABLE)
                 self._ledger.keep_derived(place, known.encode())
             _memory.facts[place] = known
+        return known
+
+    def outline(self, blob: bytes, read: ReadBlob, module: str, *, is_package: bool) -> Outline:
+        """What the top level of a module says."""
+        place = _place("outline", blob, module, is_package)
+        known = _memory.outlines.get(place)
+        if known is None:
+            kept = self._ledger.derived(place)
+            if kept is not None:
+                known = Outline.decode(kept)
+            else:
+                found = _parsing(partial(module_outline, read(blob), name=module, is_package=is_package))
+                known, facts = (Outline(UNPARSABLE), None) if found is None else found
+                self._ledger.keep_derived(place, known.encode())
+                if facts is not None:
+                    at = _place("facts", blob, module, is_package)
+                    self._ledger.keep_derived(at, facts.encode())
+                    _memory.facts[at] = facts
+            _memory.outlines[place] = known
         return known
 
     def stored_or(self, read: ReadBlob) -> ReadBlob:
@@ -147,6 +184,11 @@ class _Files:
         analysis, read = self._open()
         return analysis.facts(found[0], read, module, is_package=found[1])
 
+    def outline(self, module: str) -> Outline:
+        blob, is_package = self._modules[module]
+        analysis, read = self._open()
+        return analysis.outline(blob, read, module, is_package=is_package)
+
     def is_package(self, module: str) -> bool:
         return self._modules[module][1]
 
@@ -158,16 +200,16 @@ class _Files:
         return self._reading
 
 
-def _facts(text: bytes, module: str, *, is_package: bool) -> ModuleFacts:
-    """The facts of a module.
+def _parsing(work: Callable[[], T]) -> T | None:
+    """The result of work that parses something; None when it always fails for a reason that has nothing to do with it.
 
     CPython 3.11 counts the depth of syntax trees in one place for all threads: when another thread, or a finalizer, parses
     something meanwhile, it raises SystemError for a text that there is nothing wrong with.
     """
     for _ in range(TRIES):
         with suppress(SystemError):
-            return module_facts(text, name=module, is_package=is_package)
-    return ModuleFacts(module, digest("facts", text)[:16], problem="it could not be parsed in this process")
+            return work()
+    return None
 
 
 def _place(what: str, *parts: bytes | str | bool) -> bytes:

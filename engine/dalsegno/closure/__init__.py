@@ -5,7 +5,7 @@ bundle. `symbol_source` and `changes` show what was found.
 """
 
 from .closure import Closure, Sources, Symbol, Widening, closure
-from .facts import ANALYSIS, ModuleFacts, module_facts
+from .facts import ANALYSIS, ModuleFacts, Outline, module_facts, module_outline
 from .show import Change, changes, symbol_source
 
 __all__ = [
@@ -13,11 +13,13 @@ __all__ = [
     "Change",
     "Closure",
     "ModuleFacts",
+    "Outline",
     "Sources",
     "Symbol",
     "Widening",
     "changes",
     "closure",
     "module_facts",
+    "module_outline",
     "symbol_source",
 ]

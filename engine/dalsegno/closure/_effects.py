@@ -22,12 +22,21 @@ from collections.abc import Iterable
 from typing import Final
 
 from dalsegno.closure import _bits as bits
-from dalsegno.closure._known import CHANGING, EXECUTING, HARMLESS, OWN, PURE_BASES, PURE_DECORATORS, below
+from dalsegno.closure._known import (
+    CHANGING,
+    EXECUTING,
+    HARMLESS,
+    OWN,
+    PURE_BASES,
+    PURE_DECORATORS,
+    below,
+    is_random,
+)
 from dalsegno.closure._program import WHOLE, Name, Program
 from dalsegno.closure._state import State
 from dalsegno.closure.facts import Unit
 
-__all__ = ["EVERYTHING", "Effect", "Effects", "RANDOM", "is_random"]
+__all__ = ["EVERYTHING", "RANDOM", "Effect", "Effects"]
 
 Effect = tuple[str, int]
 """A module and the number of a unit in it."""
@@ -60,7 +69,7 @@ class Effects:
         self._next: dict[Name, tuple[Name, ...]] = {}
         self.outside: dict[Effect, set[str]] = {}
         for module in sorted(program.sources.modules):
-            for number, unit in enumerate(program.units(module)):
+            for number, unit in enumerate(() if program.is_quiet(module) else program.units(module)):
                 if unit.may_affect:
                     self._enter((module, number), unit)
         self._build()
@@ -199,7 +208,8 @@ class Effects:
         for written, how in unit.uses.items():
             if how & bits.EAGER and not how & (bits.CALLED | bits.DEFINER):
                 each = self._program.resolve(module, written)
-                found.update((whole, WHOLE) for whole, _ in each.modules)
+                if not (how & bits.SOFT and each.missing == "name"):  # bound in the body of a class
+                    found.update((whole, WHOLE) for whole, _ in each.modules)
                 found.update(each.ends if changed else ())
         return found
 
@@ -326,9 +336,3 @@ class Effects:
 
 def _changes_outside(outside: Iterable[str]) -> bool:
     return any(not below(each, HARMLESS | OWN) and not each.startswith("builtins.") for each in outside)
-
-
-def is_random(name: str) -> bool:
-    """Whether a dotted name draws random numbers, so that the next are others."""
-    parts = name.split(".")
-    return "random" in parts and "seed" not in parts[-1]

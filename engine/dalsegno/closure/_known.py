@@ -182,3 +182,9 @@ def below(name: str, known: frozenset[str]) -> bool:
             return True
         name = name.rpartition(".")[0]
     return False
+
+
+def is_random(name: str) -> bool:
+    """Whether a dotted name draws random numbers, so that the next are others."""
+    parts = name.split(".")
+    return "random" in parts and "seed" not in parts[-1] and parts[0] not in OWN

@@ -82,7 +82,7 @@ class Order:
             parts = name.split(".")
             for end in range(len(parts), 0, -1):
                 module = ".".join(parts[:end])
-                if module not in begun and self._program.facts(module) is not None:
+                if module not in begun and module in self._program.sources.modules:
                     begun.add(module)
                     stack.append((module, self._steps(module)))
 
@@ -100,6 +100,9 @@ class Order:
     def _steps(self, module: str) -> Iterator[str | None]:
         """The modules that a module imports, and None for each statement that matters."""
         places = self._places.get(module, set())
+        if not places and self._program.is_quiet(module):
+            yield from self._program.imports(module)
+            return
         for number, unit in enumerate(self._program.units(module)):
             if not unit.flags & bits.SCRIPT:
                 yield from self._imported(unit)

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from dalsegno.closure import _bits as bits
 from dalsegno.closure._known import ENVIRONMENTS, MODULE_NAMES
-from dalsegno.closure.facts import ModuleFacts, Unit
+from dalsegno.closure.facts import ModuleFacts, Outline, Unit
 
 __all__ = ["Found", "Name", "Program", "Sources", "program_of"]
 
@@ -39,6 +39,9 @@ class Sources(Protocol):
 
     def facts(self, module: str) -> ModuleFacts | None:
         """What the text of a module says; None when it is not a module of the bundle."""
+
+    def outline(self, module: str) -> Outline:
+        """What the top level of a module of the bundle says."""
 
     def is_package(self, module: str) -> bool:
         """Whether a module of the bundle is a package."""
@@ -80,12 +83,14 @@ class Program:
             ".".join(parts[:end]) for parts in _parts(sources.modules) for end in range(1, len(parts))
         }
         self._tops = {name.partition(".")[0] for name in sources.modules}
+        self._outlines: dict[str, Outline] = {}
         self._libraries: dict[str, list[str]] = {}
         for path in sources.data:
             if path.endswith(_LIBRARIES):
                 folder, _, file = path.rpartition("/")
                 name = ".".join(filter(None, [*folder.split("/"), file.partition(".")[0]]))
                 self._libraries.setdefault(name, []).append(path)
+        self._own = self._tops | {name.partition(".")[0] for name in self._libraries}
 
     def facts(self, module: str) -> ModuleFacts | None:
         """What is known of a module; None when the bundle has none of that name."""
@@ -95,6 +100,25 @@ class Program:
             if known is not None:
                 self._facts[module] = known
         return known
+
+    def _outline(self, module: str) -> Outline:
+        known = self._outlines.get(module)
+        if known is None:
+            known = self._outlines[module] = self.sources.outline(module)
+        return known
+
+    def problem(self, module: str) -> str:
+        """Why nothing is known of a module of the bundle, "" for most."""
+        return self._outline(module).problem
+
+    def is_quiet(self, module: str) -> bool:
+        """Whether executing a module of the bundle does nothing but bind its names."""
+        outline = self._outline(module)
+        return outline.is_quiet and self._own.isdisjoint(outline.assumes)
+
+    def imports(self, module: str) -> tuple[str, ...]:
+        """What a quiet module imports, in order, whether that is a module or a name in one."""
+        return self._outline(module).imports
 
     def units(self, module: str) -> tuple[Unit, ...]:
         """The units of a module, in order."""

@@ -10,8 +10,8 @@ from typing import Final
 
 from dalsegno.closure import _bits as bits
 from dalsegno.closure._data import matching
-from dalsegno.closure._effects import EVERYTHING, RANDOM, Effect, Effects, is_random
-from dalsegno.closure._known import OWN, READS_ENVIRONMENT
+from dalsegno.closure._effects import EVERYTHING, RANDOM, Effect, Effects
+from dalsegno.closure._known import OWN, READS_ENVIRONMENT, is_random
 from dalsegno.closure._order import Order
 from dalsegno.closure._program import AS_A_WHOLE, WHOLE, Found, Name, Program
 from dalsegno.closure._results import NOT_IMPORTABLE, Digests, place, told
@@ -68,7 +68,7 @@ class Reach:
             found = self._program.resolve(self._module, root)
             self._apply(self._module, root, found)
         for module in sorted(self._program.sources.modules):
-            problem = getattr(self._program.facts(module), "problem", "")
+            problem = self._program.problem(module)
             if problem and not problem.startswith(NOT_IMPORTABLE):
                 self._take_bundle(module, WHOLE, f"it cannot be analysed ({problem})")
         self._add_effects(EVERYTHING)

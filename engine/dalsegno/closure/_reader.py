@@ -232,7 +232,8 @@ def _finished(pending: _Pending, imports: Mapping[str, str], bound: set[str]) ->
         uses[written] = uses.get(written, 0) | how
         if told and told.partition(".")[0] in FLAGGED and how & bits.RUN:
             full = ".".join([told, *chain[1:]])
-            flags |= _flags(full) & ~(_EXCUSED if how & bits.LOCATED else 0)
+            said = _flags(full) if how & bits.EAGER else _flags(full) & ~bits.CALLER
+            flags |= said & ~(_EXCUSED if how & bits.LOCATED else 0)
             if full.startswith(("os.environ", "os.getenv")) and not root.startswith("!"):
                 if key is not None:
                     environ.add(key)

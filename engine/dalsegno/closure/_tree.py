@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 __all__ = [
+    "HOOKS",
     "Chain",
     "all_arguments",
     "chain_of",
@@ -21,6 +22,9 @@ __all__ = [
 
 Chain = tuple[str, ...]
 """A name and the attributes that are taken of it. A name that ends in ":" is that of a module."""
+
+HOOKS: Final = frozenset({"__init_subclass__", "__set_name__", "__prepare__", "__mro_entries__"})
+"""Methods that are called when a class is made that is derived from theirs, or holds an object of theirs."""
 
 LONGEST_TEXT: Final = 255
 LONGEST_NAME: Final = 40

@@ -16,12 +16,11 @@ from typing import Any, Final
 from dalsegno.closure import _bits as bits
 from dalsegno.closure._expressions import Expressions
 from dalsegno.closure._scopes import DEFINITION, PARAMETER
-from dalsegno.closure._tree import all_arguments, chain_of, has_mutable_default, holds_values, relative
+from dalsegno.closure._tree import HOOKS, all_arguments, chain_of, has_mutable_default, holds_values, relative
 
 __all__ = ["Walk"]
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-_HOOKS: Final = frozenset({"__init_subclass__", "__set_name__", "__prepare__", "__mro_entries__"})
 _METACLASSES: Final = frozenset({"type", "ABCMeta", "EnumMeta", "EnumType"})
 _IMPORT_ERRORS: Final = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
@@ -31,7 +30,7 @@ class Walk(Expressions):
 
     def function(self, node: Function) -> None:
         self.scope.bind(node.name, DEFINITION)
-        if node.name in _HOOKS and self._classes:
+        if node.name in HOOKS and self._classes:
             self.flags |= bits.HOOK
         if not self._later and not self._classes and has_mutable_default(node.args):
             self.flags |= bits.MUTABLE

@@ -8,18 +8,22 @@ the text and the module's name, so it is worked out once for every content and k
 A text that cannot be parsed, or is nested too deeply, says nothing that can be known; then `problem` says why.
 """
 
+import re
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Final, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 
 import msgpack
 
 from dalsegno.closure import _bits as bits
 from dalsegno.errors import DecodeError
 
-__all__ = ["ANALYSIS", "Kind", "ModuleFacts", "Unit", "module_facts"]
+if TYPE_CHECKING:
+    import ast
 
-ANALYSIS: Final = 1
+__all__ = ["ANALYSIS", "Kind", "ModuleFacts", "Outline", "Unit", "module_facts", "module_outline"]
+
+ANALYSIS: Final = 2
 """The number of this analysis; facts and closures of another number are not comparable with those of this one."""
 
 Kind = Literal["import", "star", "text", "function", "class", "constant", "value", "block", "statement"]
@@ -29,6 +33,7 @@ classes, constants and imports only, and a value any other binding."""
 SIZE: Final = 16
 """The length of the digests of units, in bytes."""
 
+_GLOBAL: Final = re.compile(rb"\bglobal\b")
 _EFFECT: Final = bits.CALLED | bits.STORED | bits.REBOUND
 
 
@@ -100,15 +105,65 @@ class ModuleFacts(NamedTuple):
         raise DecodeError(f"the facts of a module are of analysis {number}, this release has {ANALYSIS}")
 
 
-def module_facts(text: bytes, *, name: str, is_package: bool) -> ModuleFacts:
-    """What the text of a module says; never raises, whatever the text is."""
+class Outline(NamedTuple):
+    """What is known of a module before anything in it is reached; `problem` as in its facts.
+
+    `is_quiet`: executing it only binds its names, provided that the packages in `assumes` are no part of the bundle;
+    then `imports` are the modules that it imports, in order, and names in them that may be modules.
+    """
+
+    problem: str = ""
+    is_quiet: bool = False
+    assumes: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
+
+    def encode(self) -> bytes:
+        """The bytes to be kept: msgpack of the number of the analysis and the fields."""
+        return cast("bytes", msgpack.packb([ANALYSIS, *self], unicode_errors="surrogatepass"))
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Outline":
+        """The inverse of `encode`; DecodeError for anything else and for outlines of another analysis."""
+        try:
+            number, *fields = msgpack.unpackb(data, use_list=False, unicode_errors="surrogatepass")
+            if number == ANALYSIS:
+                return cls(*fields)
+        except (ValueError, TypeError, msgpack.UnpackException) as error:
+            raise DecodeError(f"the outline of a module cannot be read: {error}") from error
+        raise DecodeError(f"the outline of a module is of analysis {number}, this release has {ANALYSIS}")
+
+
+def module_outline(text: bytes, *, name: str, is_package: bool) -> tuple[Outline, ModuleFacts | None]:
+    """What the top level of a module says, and its facts if that says that they are needed; never raises."""
+    from dalsegno.closure._outline import Top
+    from dalsegno.closure._reader import parsed
+
+    try:
+        tree = parsed(text)
+        top = Top(tree, _package(name, is_package))
+        if not _GLOBAL.search(text) and top.is_quiet():
+            return Outline("", True, tuple(sorted(top.assumes)), tuple(top.imports())), None
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = None
+    facts = module_facts(text, name=name, is_package=is_package, tree=tree)
+    return Outline(facts.problem), facts
+
+
+def module_facts(
+    text: bytes, *, name: str, is_package: bool, tree: "ast.Module | None" = None
+) -> ModuleFacts:
+    """What the text of a module says; never raises, whatever the text is. `tree` is that of the text, if there is one."""
     from dalsegno.closure._reader import Reader, parsed  # only texts that were not seen before are parsed
 
     digest = blake2b(text, digest_size=SIZE).digest()
-    package = name if is_package else name.rpartition(".")[0]
     try:
-        reader = Reader(package, has_places=b"__file__" in text or b"files" in text)
-        units = reader.read(parsed(text))
+        reader = Reader(_package(name, is_package), has_places=b"__file__" in text or b"files" in text)
+        units = reader.read(parsed(text) if tree is None else tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return ModuleFacts(name, digest, problem=f"{type(error).__name__}: {error}"[:200])
     return ModuleFacts(name, digest, "", units, reader.exports, reader.computed_exports)
+
+
+def _package(name: str, is_package: bool) -> str:
+    """The package that relative imports in a module start from."""
+    return name if is_package else name.rpartition(".")[0]

@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Mapping
 from textwrap import dedent
 
-from dalsegno.closure import Closure, ModuleFacts, closure, module_facts
+from dalsegno.closure import Closure, ModuleFacts, Outline, closure, module_facts, module_outline
 
-__all__ = ["Files", "files", "reach"]
+__all__ = ["Files", "FullFiles", "files", "reach"]
 
 
 class Files:
@@ -32,11 +32,24 @@ class Files:
             self._facts[module] = ModuleFacts.decode(made.encode())
         return self._facts.get(module)
 
+    def outline(self, module: str) -> Outline:
+        text, is_package = self._texts[module]
+        made, _ = module_outline(text, name=module, is_package=is_package)
+        return Outline.decode(made.encode())
+
     def is_package(self, module: str) -> bool:
         return self._texts[module][1]
 
     def text(self, module: str) -> bytes:
         return self._texts[module][0]
+
+
+class FullFiles(Files):
+    """The same, with every module read in full from the beginning."""
+
+    def outline(self, module: str) -> Outline:
+        facts = self.facts(module)
+        return Outline(facts.problem if facts is not None else "")
 
 
 def files(text: str) -> dict[str, str]:
@@ -49,6 +62,8 @@ def files(text: str) -> dict[str, str]:
 
 
 def reach(program: Mapping[str, str | bytes], root: str = "main:main") -> Closure:
-    """What the root, "module:name", reaches."""
+    """What the root, "module:name", reaches; it is the same whether outlines are used or not."""
     module, _, name = root.partition(":")
-    return closure(Files(program), module, name)
+    found = closure(Files(program), module, name)
+    assert found == closure(FullFiles(program), module, name)
+    return found
