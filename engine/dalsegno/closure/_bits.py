@@ -30,12 +30,15 @@ ANNOTATION: Final = 2048
 LOCATED: Final = 4096
 """It is the beginning of a path that is written out, or otherwise known not to do what its name says."""
 
+INSIDE: Final = 8192
+"""What is set is not in it, but in something that it holds."""
+
 _LATE: Final = {STATEMENT: LATER_STATEMENT, STORED: LATER_STORED, REBOUND: LATER_REBOUND}
 
 
 def later(how: int) -> int:
     """What is left of a use when it is in the body of a function."""
-    found = how & (DEFINER | LOCATED)
+    found = how & (DEFINER | LOCATED | INSIDE)
     for early, late in _LATE.items():
         if how & early:
             found |= late

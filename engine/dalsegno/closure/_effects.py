@@ -25,11 +25,12 @@ from dalsegno.closure import _bits as bits
 from dalsegno.closure._known import (
     CHANGING,
     EXECUTING,
-    HARMLESS,
     OWN,
     PURE_BASES,
     PURE_DECORATORS,
+    SHARED,
     below,
+    is_harmless,
     is_random,
 )
 from dalsegno.closure._program import WHOLE, Name, Program
@@ -133,7 +134,7 @@ class Effects:
             touched |= {(module, name) for name in program.bindings(module)}
         for written, how in unit.uses.items():
             if how & _STORES:
-                places, away = self._stored_places(module, written, how & bits.REBOUND)
+                places, away = self._stored_places(module, written, how & bits.REBOUND, how & bits.INSIDE)
                 touched |= places
                 outside |= away
                 everything |= bool(away)
@@ -179,7 +180,7 @@ class Effects:
 
     def _changes_all(self, outside: Iterable[str], how: int) -> bool:
         """Whether a call outside of the bundle may change what every task sees."""
-        names = [each for each in outside if not below(each, HARMLESS | OWN)]
+        names = [each for each in outside if not is_harmless(each)]
         self._seeds |= any("seed" in each for each in names)
         if any(each in EXECUTING for each in names):
             return True
@@ -213,20 +214,55 @@ class Effects:
                 found.update(each.ends if changed else ())
         return found
 
-    def _stored_places(self, module: str, written: str, rebinds: int) -> tuple[set[Name], set[str]]:
+    def _stored_places(
+        self, module: str, written: str, rebinds: int, inside: int
+    ) -> tuple[set[Name], set[str]]:
         """The names that an assignment changes, and the packages outside of the bundle."""
         program = self._program
         if not rebinds:
             found = program.resolve(module, written)
             places = {*found.ends} | {(each, WHOLE) for each, _ in found.modules}
-            return places or {*found.names}, {each.partition(".")[0] for each in found.outside if not places}
+            held, away = self._held(found.ends, inside=bool(inside))
+            away |= {each.partition(".")[0] for each in found.outside if not places}
+            return places | held or {*found.names}, away
         holder, _, attribute = written.rpartition(".")
         if not holder or ":" in attribute:
             holder, _, attribute = written.rpartition(":")
             holder += ":"
         found = program.resolve(module, holder)
         places = {*found.ends} | {(each, attribute) for each, _ in found.modules}
-        return places, {each.partition(".")[0] for each in found.outside if not places}
+        held, away = self._held(found.ends, inside=True)
+        return places | held, away | {each.partition(".")[0] for each in found.outside if not places}
+
+    def _held(self, names: Iterable[Name], *, inside: bool) -> tuple[set[Name], set[str]]:
+        """What else an assignment to these names changes: functions and classes that they are other names of or, if
+        it is `inside`, that they hold; and the packages that share with others what they gave."""
+        held: set[Name] = set()
+        away: set[str] = set()
+        seen: set[Name] = set()
+        waiting = [*names]
+        while waiting:
+            name = waiting.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            for _, unit in self._program.definitions(name):
+                if unit.kind not in ("value", "block"):
+                    continue
+                for written, how in unit.uses.items():
+                    found = self._program.resolve(name[0], written)
+                    if not how & bits.CALLED:
+                        if inside and how & bits.EAGER:
+                            waiting += found.ends
+                    elif unit.flags & bits.RESULT:
+                        away |= {
+                            each.partition(".")[0]
+                            for each in found.outside
+                            if SHARED.search(each.rpartition(".")[2]) and not is_harmless(each)
+                        }
+            if not self.is_state(name):
+                held.add(name)
+        return held, away
 
     def _hooks(self, module: str, unit: Unit) -> tuple[set[Name], set[Name]]:
         """The classes above a class, if one of them does something when others are derived from it; and those of
@@ -324,7 +360,9 @@ class Effects:
                 found[RANDOM] = None
             found.update(dict.fromkeys((whole, WHOLE) for whole, _ in each.modules))
             if how & _LATE:
-                places, away = self._stored_places(module, written, how & bits.LATER_REBOUND)
+                places, away = self._stored_places(
+                    module, written, how & bits.LATER_REBOUND, how & bits.INSIDE
+                )
                 self._stored |= places
                 found.update(dict.fromkeys(places))
                 if away:
@@ -335,4 +373,4 @@ class Effects:
 
 
 def _changes_outside(outside: Iterable[str]) -> bool:
-    return any(not below(each, HARMLESS | OWN) and not each.startswith("builtins.") for each in outside)
+    return any(not is_harmless(each) and not each.startswith("builtins.") for each in outside)

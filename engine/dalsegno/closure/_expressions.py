@@ -12,6 +12,8 @@ from dalsegno.closure._visit import Visit
 __all__ = ["Expressions"]
 
 MOST_TEXTS: Final = 500
+_CHANGEABLE: Final = frozenset({"bytearray", "dict", "list", "object", "set", "type"})
+_OPENING: Final = frozenset({("open",), ("io", "open"), ("os", "open")})
 _REFLECTIVE: Final = frozenset({"getattr", "hasattr", "setattr", "delattr"})
 _OWN_NAMES: Final = frozenset({"vars", "dir", "locals"})
 """Give the names of the module itself, unless they are called with something else or inside a function."""
@@ -123,6 +125,10 @@ class Expressions(Visit):
             and (arguments if chain[0] != "locals" else self._later)
         ):
             more |= bits.LOCATED
+        if chain in _OPENING and not (arguments and _names_something(arguments[0])):
+            self.flags |= bits.LOCATOR
+        if len(chain) == 2 and chain[0] in _CHANGEABLE and arguments:  # list.append(x, 1) is x.append(1)
+            self.touch(arguments[0], bits.STORED)
         if not self._later and any(each.arg == "key" for each in node.keywords):
             self.flags |= bits.CALLER
         self.use(chain, more, key)
@@ -211,3 +217,10 @@ class Expressions(Visit):
     def lambda_(self, node: ast.Lambda) -> None:
         inner: list[Any] = [(self._open_function, node.args), node.body, (self._close_function,)]
         self._stack += [*self._arguments("lambda", node.args), *inner][::-1]
+
+
+def _names_something(node: ast.expr) -> bool:
+    """Whether a path is a name, or some of it is written out where it is used."""
+    return chain_of(node) is not None or any(
+        isinstance(each, ast.Constant) and isinstance(each.value, str) for each in ast.walk(node)
+    )

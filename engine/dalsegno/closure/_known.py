@@ -94,7 +94,7 @@ EXECUTING: Final = frozenset(
 """Calls that may do anything."""
 
 CHANGING: Final = re.compile(
-    "^(seed|patch|install|register|monkeypatch|hook|set_|use$)|_(seed|seed_all|patch|install|register|hook)$|dotenv$"
+    "^(seed|patch|install|register|monkeypatch|hook|set(?!tings?$)|use$)|_(seed|seed_all|patch|install|register|hook)$|dotenv$"
 )
 """What functions are called that change something in their package, whatever is done with their result."""
 
@@ -135,10 +135,21 @@ HARMLESS: Final = frozenset(
 )  # fmt: skip
 """Calls outside of the bundle whose result is thrown away and that change nothing that another task can see."""
 
+HARMFUL: Final = frozenset(
+    {
+        "logging.addLevelName", "logging.captureWarnings", "logging.disable", "logging.setLoggerClass",
+        "logging.setLogRecordFactory",
+    }
+)  # fmt: skip
+"""Those among the harmless that are not."""
+
+SHARED: Final = re.compile("^get|^(current|default|shared|global)|context|instance$")
+"""What functions are called that give something that others get as well, so that changing it changes theirs."""
+
 PURE_DECORATORS: Final = frozenset(
     {
-        "builtins.staticmethod", "builtins.classmethod", "builtins.property", "functools.wraps", "functools.lru_cache",
-        "functools.cache", "functools.total_ordering", "contextlib.contextmanager", "contextlib.asynccontextmanager",
+        "builtins.staticmethod", "builtins.classmethod", "builtins.property", "functools.wraps",
+        "functools.total_ordering", "contextlib.contextmanager", "contextlib.asynccontextmanager",
         "dataclasses.dataclass", "abc.abstractmethod", "typing.override", "typing.overload", "typing.final",
         "typing.runtime_checkable", "typing.no_type_check", "typing.dataclass_transform", "enum.unique",
         "enum.global_enum", "typing_extensions", "attr", "attrs", "dalsegno", "flyte", "numba", "types.coroutine",
@@ -182,6 +193,11 @@ def below(name: str, known: frozenset[str]) -> bool:
             return True
         name = name.rpartition(".")[0]
     return False
+
+
+def is_harmless(name: str) -> bool:
+    """Whether a call of something outside of the bundle changes nothing that a task can see."""
+    return below(name, HARMLESS | OWN) and name not in HARMFUL
 
 
 def is_random(name: str) -> bool:

@@ -21,6 +21,7 @@ from dalsegno.closure._known import (
     CHANGING,
     EXECUTING,
     FLAGS,
+    HARMFUL,
     MODULE_NAMES,
     PURE_BASES,
     PURE_BUILTINS,
@@ -292,6 +293,7 @@ class Top:
         self._foreign_calls += not below(name, PURE_DECORATORS)
         return not (
             below(name, EXECUTING)
+            or name in HARMFUL
             or CHANGING.search(name.rpartition(".")[2])
             or is_random(name)
             or "seed" in name

@@ -39,7 +39,7 @@ Use = tuple[Chain, int, str | None]
 class Scope:
     """The module, a class, or something with local names: a function, a lambda, a comprehension, type parameters."""
 
-    __slots__ = ("bound", "elsewhere", "flags", "is_class", "is_comprehension", "parent", "uses")
+    __slots__ = ("aliases", "bound", "elsewhere", "flags", "is_class", "is_comprehension", "parent", "uses")
 
     def __init__(
         self, parent: "Scope | None", *, is_class: bool = False, is_comprehension: bool = False
@@ -48,6 +48,7 @@ class Scope:
         self.is_class = is_class
         self.is_comprehension = is_comprehension
         self.bound: dict[str, str] = {}
+        self.aliases: dict[str, list[Chain]] = {}
         self.elsewhere: dict[str, bool] = {}
         self.uses: list[Use] = []
         self.flags = 0
@@ -74,6 +75,11 @@ class Scope:
         elif target not in (PARAMETER, DEFINITION) and target not in known.split():
             scope.bound[name] = f"{known} {target}"
 
+    def alias(self, name: str, chain: Chain) -> None:
+        """The name gets the value of a chain here, or something in it; so what is set there, is set in it too."""
+        if self.parent is not None and not self.is_class:
+            self.aliases.setdefault(name, []).append(chain)
+
     def bind_outside(self, name: str) -> None:
         """The name gets a value in the scope around the comprehensions, as `:=` does it."""
         scope = self
@@ -97,6 +103,8 @@ class Scope:
             around = around.parent
         module = self.module
         module.flags |= self.flags
+        if self.aliases:
+            self.uses += self._by_alias()
         for chain, how, key in self.uses:
             root = chain[0]
             target = self.bound.get(root)
@@ -112,6 +120,22 @@ class Scope:
                 for each in target.split():
                     module.uses.append(((each, *chain[1:]), how & ~LATER_CALLED, key))
         return self.parent
+
+    def _by_alias(self) -> list[Use]:
+        """What is set by other names."""
+        found: list[Use] = []
+        for chain, how, key in self.uses:
+            if not how & STORES or chain[0] not in self.aliases:
+                continue
+            waiting, seen = [chain[0]], set()
+            while waiting:
+                name = waiting.pop()
+                if name not in seen:
+                    seen.add(name)
+                    for alias in self.aliases.get(name, ()):
+                        found.append(((*alias, *chain[1:]), how, key))
+                        waiting.append(alias[0])
+        return found
 
 
 def _local(chain: Chain, how: int, *, is_parameter: bool) -> int:

@@ -98,17 +98,25 @@ class Visit:
 
     def touch(self, node: ast.AST, more: int) -> None:
         """Notes that something is done to what an expression leads to, however far inside."""
+        inside = 0
         while True:
             chain = chain_of(node)
             if chain is not None:
                 if more & bits.STORED and chain == ("type",):  # type(self).x = …
                     self.flags |= bits.MUTABLE
-                self.use(chain, more | bits.LOCATED)  # what it says is noted where it is gone through
+                self.use(
+                    chain, more | inside | bits.LOCATED
+                )  # what it says is noted where it is gone through
                 return
             if isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred, ast.Await)):
                 node = node.value
+                inside = bits.INSIDE
             elif isinstance(node, ast.Call):
-                node = node.func
+                if isinstance(node.func, ast.Name) and node.func.id == "vars" and node.args:
+                    node = node.args[0]
+                    more |= bits.STORED
+                else:
+                    node = node.func
             else:
                 return
 

@@ -110,8 +110,24 @@ class Walk(Expressions):
 
     def assignment(self, node: ast.Assign) -> None:
         self._out.append(f"= {len(node.targets)}")
+        for target in node.targets:
+            self._alias(target, node.value)
         self._stack.append(node.value)
         self._stack += node.targets[::-1]
+
+    def loop(self, node: ast.For | ast.AsyncFor) -> None:
+        self._alias(node.target, node.iter)
+        self.other(node)
+
+    def _alias(self, target: ast.expr, value: ast.expr) -> None:
+        """Notes that a local name stands for something else."""
+        if not isinstance(target, ast.Name) or not self._later:
+            return
+        for each in value.elts if isinstance(value, (ast.List, ast.Tuple)) else (value,):
+            while isinstance(each, (ast.Subscript, ast.Starred)):
+                each = each.value
+            if (chain := chain_of(each)) is not None:
+                self.scope.alias(target.id, chain)
 
     def augmented(self, node: ast.AugAssign) -> None:
         if isinstance(node.target, ast.Name):
@@ -167,7 +183,10 @@ class Walk(Expressions):
         self._out.append("import " + " ".join(f"{each.name}:{each.asname}" for each in node.names))
         for each in node.names:
             top = each.name.partition(".")[0]
-            if each.asname:
+            package, _, last = each.name.rpartition(".")
+            if each.asname and package:  # the attribute of the package, which need not be the module
+                self._imported(each.asname, f"{package}:{last}", f"{each.name}:")
+            elif each.asname:
                 self._imported(each.asname, f"{each.name}:", f"{each.name}:")
             else:
                 self._imported(top, f"{top}:", f"{each.name}:")
@@ -249,6 +268,8 @@ Walk.handlers.update(
         ast.ClassDef: Walk.class_,
         ast.Expr: Walk.expression,
         ast.Assign: Walk.assignment,
+        ast.For: Walk.loop,
+        ast.AsyncFor: Walk.loop,
         ast.AugAssign: Walk.augmented,
         ast.AnnAssign: Walk.annotated,
         ast.Import: Walk.import_,

@@ -533,3 +533,14 @@ def test_type_parameters(old: str, new: str, changed: bool) -> None:
     assert text.count(old) == 1
     before, after = reach({"main.py": text}), reach({"main.py": text.replace(old, new)})
     assert (before.digest != after.digest) is changed
+
+
+def test_an_import_of_a_submodule_by_another_name_may_bring_a_name_of_the_package() -> None:
+    program = {
+        "main.py": "import pkg.leaf as short\ndef main():\n    return short(1)\n",
+        "pkg/__init__.py": "from pkg.other import leaf\n",
+        "pkg/leaf.py": "A = 1\n",
+        "pkg/other.py": "def leaf(n):\n    return 5\n",
+    }
+    edited = {**program, "pkg/other.py": "def leaf(n):\n    return 6\n"}
+    assert reach(program).digest != reach(edited).digest

@@ -29,6 +29,8 @@ IMPORTS = "import os, glob, pkgutil\nfrom pathlib import Path\nfrom importlib im
         ("", 'open(f"data/{name}")', [PRICES, WEIGHTS, NOTES]),
         ("", 'Path("data") / name', [PRICES, WEIGHTS, NOTES]),
         ("", 'open("LICENSE")', [LICENSE]),
+        ("", "open(name + str(1))", ALL),
+        ("", "open(name)", []),
         ("", 'print("settings")', [SETTINGS]),
         ("FILE = 'weights.json'", "open(FILE)", [WEIGHTS]),
         ("FILE = 'weights.json'", "1", []),
