@@ -134,7 +134,7 @@ class Effects:
             touched |= {(module, name) for name in program.bindings(module)}
         for written, how in unit.uses.items():
             if how & _STORES:
-                places, away = self._stored_places(module, written, how & bits.REBOUND, how & bits.INSIDE)
+                places, away = self.stored_places(module, written, how & bits.REBOUND, how & bits.INSIDE)
                 touched |= places
                 outside |= away
                 everything |= bool(away)
@@ -214,7 +214,7 @@ class Effects:
                 found.update(each.ends if changed else ())
         return found
 
-    def _stored_places(
+    def stored_places(
         self, module: str, written: str, rebinds: int, inside: int
     ) -> tuple[set[Name], set[str]]:
         """The names that an assignment changes, and the packages outside of the bundle."""
@@ -360,7 +360,7 @@ class Effects:
                 found[RANDOM] = None
             found.update(dict.fromkeys((whole, WHOLE) for whole, _ in each.modules))
             if how & _LATE:
-                places, away = self._stored_places(
+                places, away = self.stored_places(
                     module, written, how & bits.LATER_REBOUND, how & bits.INSIDE
                 )
                 self._stored |= places

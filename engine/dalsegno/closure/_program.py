@@ -84,6 +84,7 @@ class Program:
         }
         self._tops = {name.partition(".")[0] for name in sources.modules}
         self._outlines: dict[str, Outline] = {}
+        self._assigning: dict[str, list[str]] | None = None
         self._libraries: dict[str, list[str]] = {}
         for path in sources.data:
             if path.endswith(_LIBRARIES):
@@ -119,6 +120,15 @@ class Program:
     def imports(self, module: str) -> tuple[str, ...]:
         """What a quiet module imports, in order, whether that is a module or a name in one."""
         return self._outline(module).imports
+
+    def assigning(self, word: str) -> list[str]:
+        """The modules with functions that may change something of that name."""
+        if self._assigning is None:
+            self._assigning = {}
+            for module in sorted(self.sources.modules):
+                for each in self._outline(module).assigned:
+                    self._assigning.setdefault(each, []).append(module)
+        return self._assigning.get(word, [])
 
     def units(self, module: str) -> tuple[Unit, ...]:
         """The units of a module, in order."""

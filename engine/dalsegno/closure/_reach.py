@@ -12,6 +12,7 @@ from dalsegno.closure import _bits as bits
 from dalsegno.closure._data import matching
 from dalsegno.closure._effects import EVERYTHING, RANDOM, Effect, Effects
 from dalsegno.closure._known import OWN, READS_ENVIRONMENT, is_random
+from dalsegno.closure._late import Late
 from dalsegno.closure._order import Order
 from dalsegno.closure._program import AS_A_WHOLE, WHOLE, Found, Name, Program
 from dalsegno.closure._results import NOT_IMPORTABLE, Digests, place, told
@@ -36,6 +37,7 @@ class Reach:
         self._module = module
         self._qualname = qualname
         self._effects = effects_of(program)
+        self._late = Late(program, self._effects)
         self._names: dict[Name, None] = {}
         self._units: dict[Effect, None] = {}
         self._whole: dict[str, None] = {}
@@ -136,6 +138,8 @@ class Reach:
             if unit.kind != "import":
                 self._add_unit((name[0], number))
         self._add_effects(name)
+        for late in self._late.changing(name):
+            self._add_unit(late)
 
     def _add_effects(self, name: Name) -> None:
         for effect in sorted(self._effects.of(name, self._gone_through)):

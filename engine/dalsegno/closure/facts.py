@@ -109,13 +109,15 @@ class Outline(NamedTuple):
     """What is known of a module before anything in it is reached; `problem` as in its facts.
 
     `is_quiet`: executing it only binds its names, provided that the packages in `assumes` are no part of the bundle;
-    then `imports` are the modules that it imports, in order, and names in them that may be modules.
+    then `imports` are the modules that it imports, in order, and names in them that may be modules. `assigned` are words
+    that may be names of what its functions change.
     """
 
     problem: str = ""
     is_quiet: bool = False
     assumes: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
+    assigned: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
         """The bytes to be kept: msgpack of the number of the analysis and the fields."""
@@ -135,18 +137,20 @@ class Outline(NamedTuple):
 
 def module_outline(text: bytes, *, name: str, is_package: bool) -> tuple[Outline, ModuleFacts | None]:
     """What the top level of a module says, and its facts if that says that they are needed; never raises."""
+    from dalsegno.closure._assigned import assigned_words
     from dalsegno.closure._outline import Top
     from dalsegno.closure._reader import parsed
 
+    assigned = tuple(sorted(assigned_words(text)))
     try:
         tree = parsed(text)
         top = Top(tree, _package(name, is_package))
         if not _GLOBAL.search(text) and top.is_quiet():
-            return Outline("", True, tuple(sorted(top.assumes)), tuple(top.imports())), None
+            return Outline("", True, tuple(sorted(top.assumes)), tuple(top.imports()), assigned), None
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         tree = None
     facts = module_facts(text, name=name, is_package=is_package, tree=tree)
-    return Outline(facts.problem), facts
+    return Outline(facts.problem, assigned=assigned), facts
 
 
 def module_facts(

@@ -161,7 +161,7 @@ CASES = [
         ("wrapping decorator", "REG", "@wrapping\ndef f():\n    return REG, 5", ", 5", ", 6", ""),
         ("script", "REG", 'if __name__ == "__main__":\n    REG.update(x=5)', "x=5", "x=6", ""),
         ("assignment in a script", "REG", 'if __name__ == "__main__":\n    REG["x"] = 5', "= 5", "= 6", "a"),
-        ("function that is not called", "REG", "def f():\n    REG.clear()\n    random.seed(5)", "(5)", "(6)", ""),
+        ("function that is not called", "REG", "def f():\n    REG.clear()\n    random.seed(5)", "(5)", "(6)", "a"),
     ]
 ]  # fmt: skip
 
