@@ -140,7 +140,7 @@ async def fill(session: Session, place: Path, runs: int, actions: int) -> None:
 def _write(transaction: Any, run: Any, tails: list[tuple[bytes, bytes]]) -> None:
     transaction.put(records.run_key(run.id), records.pack_run(run))
     name = records.name_key(run.project, run.domain, run.name)
-    transaction.put(name, run.id.to_bytes(8, "big"))
+    transaction.put(name, records.pack_number(run.id))
     for key in records.index_keys(run):
         transaction.put(key, b"")
     head = b"a" + run.id.to_bytes(8, "big")

@@ -24,6 +24,7 @@ from typing import Any
 
 from benchmarks import (
     closures,
+    compare,
     crash,
     fan_out,
     floor,
@@ -51,6 +52,7 @@ CLAIMS: Mapping[str, Callable[[Session], Iterator[Row]]] = {
     "crash": crash.measure,
     "closures": closures.measure,
     "payload": payload.measure,
+    "compare": compare.measure,
     "history": history.measure,
     "memory": memory.measure,
     "writers": writers.measure,

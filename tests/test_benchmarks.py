@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-CLAIMS = ("start", "fan_out", "sequence", "replay", "rerun", "payload", "history")
+CLAIMS = ("start", "fan_out", "sequence", "replay", "rerun", "payload", "compare", "history")
 
 TARGETS = (
     "run of one no-op, full",
@@ -27,6 +27,7 @@ TARGETS = (
     "on disk, no-op action at once",
     "on disk, no-op action in turn",
     "on disk, same 1 MB for 100 actions",
+    "diff of .* actions, one differs",
     "run of one no-op, with history",
     "action at once, with history",
     "rerun of nested action, with history",

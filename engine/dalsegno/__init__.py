@@ -10,13 +10,17 @@ from dalsegno.opaque import Image, PodTemplate, Resources, ReusePolicy, Secret
 from dalsegno.task import Backoff, Cache, RetryStrategy, Task, TaskEnvironment, Timeout
 
 if TYPE_CHECKING:
+    from dalsegno import durable
     from dalsegno._default import init, init_from_config
     from dalsegno._map import map
+    from dalsegno.comparison import diff, fingerprint
     from dalsegno.engine import Engine
     from dalsegno.files import Dir, File
     from dalsegno.observers import Observer
     from dalsegno.runs import Action, Run
-    from dalsegno.sdk import rerun, run, with_runcontext
+    from dalsegno.sdk import rerun, resume, run, with_runcontext
+    from dalsegno.tracing import trace
+    from dalsegno.verification import verify
 
 __getattr__ = lazily(
     __name__,
@@ -27,11 +31,17 @@ __getattr__ = lazily(
         "File": "dalsegno.files",
         "Observer": "dalsegno.observers",
         "Run": "dalsegno.runs",
+        "diff": "dalsegno.comparison",
+        "durable": "dalsegno.durable",
+        "fingerprint": "dalsegno.comparison",
         "init": "dalsegno._default",
         "init_from_config": "dalsegno._default",
         "map": "dalsegno._map",
         "rerun": "dalsegno.sdk",
+        "resume": "dalsegno.sdk",
         "run": "dalsegno.sdk",
+        "trace": "dalsegno.tracing",
+        "verify": "dalsegno.verification",
         "with_runcontext": "dalsegno.sdk",
     },
 )
@@ -56,12 +66,18 @@ __all__ = [
     "TaskEnvironment",
     "Timeout",
     "ctx",
+    "diff",
+    "durable",
     "errors",
+    "fingerprint",
     "group",
     "init",
     "init_from_config",
     "map",
     "rerun",
+    "resume",
     "run",
+    "trace",
+    "verify",
     "with_runcontext",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,14 @@ from anyio import sleep, to_thread
 from dalsegno._context import entered
 from dalsegno._loops import is_cancellation
 from dalsegno._retry import Limits
-from dalsegno.errors import TaskTimeoutError
+from dalsegno.errors import RunAbortedError, TaskTimeoutError
 
 if TYPE_CHECKING:
-    from dalsegno._runner import LiveAction, Outcome
+    from dalsegno._puts import Outcome
+    from dalsegno._runner import LiveAction
+
+
+_FREE: nullcontext[None] = nullcontext()
 
 
 async def run_body(action: LiveAction) -> Outcome:
@@ -31,12 +36,14 @@ async def run_body(action: LiveAction) -> Outcome:
         if task.limits is not None:
             return await _in_time(action, task.limits)
         if not task.is_async:
+            if task.by_place:  # a value, which takes no time
+                return run_blocking(action)
             return await _in_thread(partial(run_blocking, action), _limiter(action))
     except BaseException as error:
         return action.failed(error)
     while True:
         try:
-            return await _attempt(action)
+            return await _seated(action)
         except BaseException as error:
             wait = action.tried(error)
             if wait is None:
@@ -52,7 +59,7 @@ def run_blocking(action: LiveAction) -> Outcome:
     """The same for a sync function, in this thread."""
     while True:
         try:
-            return _attempt_blocking(action)
+            return _seated_blocking(action)
         except BaseException as error:
             wait = action.tried(error)
             if wait is None:
@@ -73,12 +80,11 @@ async def _in_time(action: LiveAction, limits: Limits) -> Outcome:
             error: BaseException
             try:
                 with scope:
-                    if action.task.is_async:
-                        scope.deadline = _from_now(limits.max_runtime)
-                        return await _attempt(action)
                     scope.deadline, limit = _from_now(limits.max_queued_time), "max_queued_time"
-                    async with _limiter(action):
+                    async with _FREE if action.task.is_async else _limiter(action), action.seat or _FREE:
                         scope.deadline, limit = _from_now(limits.max_runtime), "max_runtime"
+                        if action.task.is_async:
+                            return await _attempt(action)
                         return await _in_thread(partial(_attempt_blocking, action), anyio.CapacityLimiter(1))
                 error = _late(action, limits, limit)
             except BaseException as raised:
@@ -98,6 +104,24 @@ def _from_now(seconds: float | None) -> float:
 
 def _late(action: LiveAction, limits: Limits, limit: str) -> TaskTimeoutError:
     return TaskTimeoutError(action.task.name, limit, getattr(limits, limit))
+
+
+async def _seated(action: LiveAction) -> Outcome:
+    if action.seat is None:
+        return await _attempt(action)
+    async with action.seat:
+        return await _attempt(action)
+
+
+def _seated_blocking(action: LiveAction) -> Outcome:
+    if action.seat is None:
+        return _attempt_blocking(action)
+    with action.seat:
+        if action.finished:
+            raise RunAbortedError(
+                f"action {action.record.name!r}", "it was cancelled while it waited for its turn"
+            )
+        return _attempt_blocking(action)
 
 
 async def _attempt(action: LiveAction) -> Outcome:

@@ -17,19 +17,17 @@ from contextlib import nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import anyio
 import msgpack
 
 from dalsegno._ledger import Ledger
+from dalsegno._ownership import unusable
 from dalsegno._reuse import Basis
 from dalsegno.models import ActionRecord, ClassCode, Part
 from dalsegno.task import Cache, Task
 from dalsegno_storage.digest import digest
-
-CacheUse = Literal["use", "overwrite", "off"]
-"""Whether a run takes results from the cache, only leaves its own there, or neither."""
 
 _FIRST_NAP, _LONGEST_NAP = 0.001, 0.02
 
@@ -97,8 +95,11 @@ class Turn:
                 taken = self._call not in _taken
                 _taken.add(self._call)
                 return taken
-        self._file.parent.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._file.parent.mkdir(mode=0o700, exist_ok=True)
+            descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise unusable(self._file.parent, error) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Whoever had it before may have removed the file after it was opened here.
@@ -118,11 +119,6 @@ class Turn:
         with suppress(FileNotFoundError):
             self._file.unlink()
         os.close(self._descriptor)
-
-
-def meeting_place(store: Path) -> Path:
-    """The folder where the processes meet that use a store in this folder or file."""
-    return store / "turns" if store.is_dir() else store.with_name(f"{store.name}.turns")
 
 
 def turn(cache: Cache | None, folder: Path | None, call: bytes) -> Turn | nullcontext[None]:

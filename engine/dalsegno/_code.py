@@ -11,40 +11,39 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from functools import partial
-from itertools import chain
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import msgpack
 
 from dalsegno import _records as records
 from dalsegno._analysis import Analysis
+from dalsegno._attributes import Attributes
+from dalsegno._by_value import closure_by_value
 from dalsegno._context import current
 from dalsegno._ledger import Ledger
-from dalsegno._puts import Put
+from dalsegno._puts import Kept, Put
+from dalsegno._redaction import Redactor
 from dalsegno._reuse import Basis, basis_of
+from dalsegno._secrets import digest_of, digest_of_secret, is_shown, recorded, restored
 from dalsegno.bundle import (
     LoadedBundle,
     ReadBlob,
     importable_name,
     is_user_module,
-    lookup,
     pickle_function,
     recorded_module_name,
     versions,
 )
 from dalsegno.closure import Closure, Symbol, Widening
-from dalsegno.closure.values import function_digest
 from dalsegno.codec import decode, encode
 from dalsegno.errors import BundleLoadError
-from dalsegno.models import NO_VARIABLES, ClassCode, TaskTemplate
+from dalsegno.models import DURABLE, NO_VARIABLES, NOTHING, ClassCode, TaskTemplate
 from dalsegno.task import ENVIRONMENT_SETTINGS, Task
 
 _logger = logging.getLogger("dalsegno")
-
-T = TypeVar("T")
 
 REMEMBERED = 1000
 """How many tasks' templates are kept at hand."""
@@ -65,19 +64,22 @@ class Reached(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """A task's template, its digest, and the puts that store it, none once they are known to be stored."""
+    """A task's template, its digest, what keeps it in the store, and what the task's results depend on."""
 
     template: TaskTemplate
     digest: bytes
-    puts: list[Put]
+    kept: Kept
     basis: Basis
 
 
 class RunCode:
     """The code of one bundle, as the runs of this process use it.
 
-    `manifest` is the digest of the environment that the code was captured in, and `puts` store bundle and manifest;
-    both are for code that is captured, code that is loaded has them in the store. `read` gives the files of the bundle.
+    `manifest` is the digest of the environment that the code was captured in, and `kept` keeps bundle and manifest in the
+    store; both are for code that is captured, since a run that recorded code is taken from has them. `read` gives the
+    files of the bundle.
+    `stale` are the modules that this process runs from another text than the bundle has: then no code is equal to this.
+    `cut` are modules that may import more than the bundle has: then no code is equal to what may be anything in the bundle.
     """
 
     def __init__(
@@ -88,16 +90,21 @@ class RunCode:
         loaded: LoadedBundle,
         read: ReadBlob,
         manifest: bytes = b"",
-        puts: list[Put] | None = None,
+        kept: tuple[Kept, ...] = (),
+        stale: tuple[str, ...] = (),
+        cut: tuple[str, ...] = (),
     ) -> None:
         self.bundle = bundle
         self.loaded = loaded
         self.manifest = manifest
-        self.puts = puts or []
+        self.kept = kept
         self._by_value: dict[object, tuple[Task[Any, Any], Recorded]] = {}
         self._ledger = ledger
         self._analysis = analysis
         self._read = read
+        self._set = Attributes(self.text)
+        self._stale = stale
+        self._cut = cut
         self._templates: dict[object, tuple[Task[Any, Any], Recorded]] = {}
         self._plain: dict[int, tuple[Task[Any, Any], Recorded]] = {}
         """Those of tasks that have a source and read no variables, which are the same whenever they are called."""
@@ -134,7 +141,11 @@ class RunCode:
             if len(self._class_codes) >= REMEMBERED:
                 self._class_codes.clear()
             self._class_codes[names] = self._class_code(names)
-        return self._class_codes[names]
+        code = self._class_codes[names]
+        attributes = self._set.encoded(code.names, self.loaded) if code is not None else b""
+        if code is None or not attributes:
+            return code
+        return ClassCode(code.names, hashlib.sha256(b"attributes\0" + code.digest + attributes).digest())
 
     def _class_code(self, names: tuple[tuple[str, str], ...]) -> ClassCode | None:
         counting = tuple(name for name in names if name[0].partition(".")[0] not in _WITH_PYTHON)
@@ -157,9 +168,10 @@ class RunCode:
             return known[1]
         module = recorded_module_name(task.module)
         pickle: bytes | None = None
-        puts: list[Put] = []
+        below: list[Put] = []
         if by_value:
-            pickle, puts = self._ledger.prepare("blob", pickle_function(task).data)
+            pickle, put = self._ledger.prepare("blob", pickle_function(task).data)
+            below.append(put)
         elif not self.loaded.bundle.has_module(module) and is_user_module(task.module):
             _logger.warning(
                 "task %s is in module %s, which was loaded after the code was recorded and is not part of it, so this "
@@ -167,7 +179,8 @@ class RunCode:
                 task.name,
                 module,
             )
-        closure, closure_puts = self._ledger.prepare("closure", reached.closure.encode())
+        closure, put = self._ledger.prepare("closure", reached.closure.encode())
+        below.append(put)
         template = TaskTemplate(
             name=task.name,
             short_name=task.short_name,
@@ -184,8 +197,8 @@ class RunCode:
             packages=reached.packages,
             environ=environ,
         )
-        digest, more = self._ledger.prepare("template", records.pack_template(template))
-        recorded = Recorded(template, digest, [*puts, *closure_puts, *more], basis_of(template))
+        digest, put = self._ledger.prepare("template", records.pack_template(template), below)
+        recorded = Recorded(template, digest, Kept(put), basis_of(template))
         if by_value:
             self._by_value[id(task)] = (task, recorded)
             return recorded
@@ -202,11 +215,6 @@ class RunCode:
         file = self.loaded.bundle.file_of(module)
         return b"" if file is None else self._read(file.blob)
 
-    def stored(self, recorded: Recorded) -> None:
-        """The puts of the template, and those of the code, have been handed to the ledger."""
-        self.puts.clear()
-        recorded.puts.clear()
-
     def _known(self, key: object, make: Callable[[], Reached]) -> Reached:
         known = self._reached.get(key)
         if known is None:
@@ -216,63 +224,29 @@ class RunCode:
         return known
 
     def _reach(self, module: str, qualname: str, task: Task[Any, Any] | None = None) -> Reached:
+        if module == DURABLE:
+            # What it gives is one of a place in a recorded run, whatever code and versions are.
+            return Reached(Closure(module, qualname), NOTHING, hashlib.sha256(b"durable\0").digest())
         if task is not None:
-            closure = self._reach_by_value(task)
+            closure = closure_by_value(
+                task,
+                self.loaded.bundle,
+                reach=lambda module, name: self._reach(module, name).closure,
+                class_code=self.class_code,
+            )
         elif self.loaded.bundle.has_module(module):
             closure = self._analysis.closure(self.loaded.bundle, self._read, module, qualname)
         elif is_user_module(module):
             closure = _unknown(module, qualname, "the module was loaded after the code was recorded")
         else:
             closure = Closure(module, qualname, packages=(module.partition(".")[0],))
+        if self._stale:
+            closure = _unlike_any(closure, f"{', '.join(self._stale)} was not loaded from its text")
+        elif self._cut and any(widening.to == "bundle" for widening in closure.widened):
+            closure = _unlike_any(closure, f"not all was recorded that {', '.join(self._cut)} may import")
         packages = versions(closure.packages)
         named = msgpack.packb(sorted(packages.items()))
         return Reached(closure, packages, hashlib.sha256(b"code\0" + closure.digest + named).digest())
-
-    def _reach_by_value(self, task: Task[Any, Any]) -> Closure:
-        """The closure of a task that has no source in the bundle: its code objects, and the values that it captures."""
-        bundle = self.loaded.bundle
-        named: dict[tuple[str, str], Closure] = {}
-
-        def static(module: str, qualname: str) -> bytes:
-            found = named[module, qualname] = self._reach(recorded_module_name(module), qualname).closure
-            digest: bytes = found.digest
-            return digest
-
-        def encoded(value: object) -> tuple[bytes, bool]:
-            found = encode(value, module_name=recorded_module_name)
-            code = self.class_code(found.classes)
-            return found.data + (b"" if code is None else code.digest), found.opaque
-
-        found = function_digest(
-            task.function,
-            importable=lambda thing: importable_name(thing) if lookup(thing) is thing else None,
-            is_user=lambda name: bundle.has_module(recorded_module_name(name)) or is_user_module(name),
-            static=static,
-            encode=encoded,
-            unwrap=lambda thing: thing.function if isinstance(thing, Task) else thing,
-        )
-        module, name = recorded_module_name(task.module), task.qualname
-        digest = secrets.token_bytes(16) if found.opaque else found.digest[:16]
-        others = list(named.values())
-        return Closure(
-            module,
-            name,
-            symbols=tuple(
-                sorted(
-                    {
-                        Symbol(module, f"{name} by value", digest),
-                        *chain.from_iterable(c.symbols for c in others),
-                    }
-                )
-            ),
-            packages=_merged(found.packages, (c.packages for c in others)),
-            files=_merged((), (c.files for c in others)),
-            environ=_merged(found.environ, (c.environ for c in others)),
-            widened=_merged(
-                tuple(Widening(module, what, "value", reason) for what, reason in found.widened),
-                (c.widened for c in others),
-            ),
-        )
 
     def task(self, template: TaskTemplate) -> Task[Any, Any]:
         """The task that a template describes, with the settings recorded there."""
@@ -285,6 +259,8 @@ class RunCode:
             raise BundleLoadError(template.module, f"{template.qualname} is not a task in the recorded code")
         settings = {name: decode(data, resolve=self.resolve) for name, data in template.settings.items()}
         inherited = _environment_settings(found)
+        if "env_vars" in settings:
+            settings["env_vars"] = restored(settings["env_vars"], found.variables)
         own = {name: value for name, value in settings.items() if inherited.get(name) != value}
         return found if own == found.settings else found.with_settings(own)
 
@@ -301,12 +277,10 @@ def _environment_settings(task: Task[Any, Any]) -> Mapping[str, Any]:
 
 
 def _recorded_settings(task: Task[Any, Any]) -> Mapping[str, Any]:
-    return {**_environment_settings(task), **task.settings}
-
-
-def _merged(first: tuple[T, ...], more: Iterable[tuple[T, ...]]) -> tuple[T, ...]:
-    found: list[Any] = sorted({*first, *chain.from_iterable(more)})
-    return tuple(found)
+    settings = {**_environment_settings(task), **task.settings}
+    if "env_vars" in settings:
+        settings["env_vars"] = recorded(Redactor(), settings["env_vars"])
+    return settings
 
 
 def _values_of(names: tuple[str, ...], variables: Mapping[str, str]) -> Mapping[str, bytes]:
@@ -327,10 +301,9 @@ def _values_of(names: tuple[str, ...], variables: Mapping[str, str]) -> Mapping[
     if ANY in names:
         rest = sorted((name, value) for name, value in process.items() if name not in values and _lasts(name))
         values[ANY] = "\0".join(f"{name}={value}" for name, value in rest)
-    return {
-        name: b"" if value is None else hashlib.sha256(value.encode("utf-8", "surrogateescape")).digest()[:16]
-        for name, value in values.items()
-    }
+        shown = all(is_shown(name, value) for name, value in rest)
+        values[ANY] = values[ANY] if shown else digest_of_secret(ANY, values[ANY]).hex()
+    return {name: b"" if value is None else digest_of(name, value) for name, value in values.items()}
 
 
 def _lasts(variable: str) -> bool:
@@ -355,6 +328,16 @@ _OF_THE_SESSION = frozenset(
         "_",
     }
 )
+
+
+def _unlike_any(closure: Closure, reason: str) -> Closure:
+    """The closure of code that is not all in the bundle, and so is never equal to other code."""
+    symbol = Symbol(closure.module, f"{closure.qualname} as it ran", secrets.token_bytes(16))
+    widening = Widening(closure.module, closure.qualname, "value", reason)
+    return closure._replace(
+        symbols=tuple(sorted((*closure.symbols, symbol))),
+        widened=tuple(sorted((*closure.widened, widening))),
+    )
 
 
 def _unknown(module: str, qualname: str, reason: str) -> Closure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from dalsegno import _records as records
 from dalsegno._analysis import Analysis
 from dalsegno._code import RunCode
 from dalsegno._ledger import Ledger
+from dalsegno._puts import Kept
 from dalsegno.bundle import (
     Bundle,
     Capture,
@@ -55,8 +57,18 @@ class Codebase:
         )
         for module in taken.stale:
             _logger.warning(
-                "module %s was edited since it was loaded; what is recorded may not be what runs", module
+                "module %s is not loaded from the text of its file, which was edited since or had an outdated bytecode "
+                "cache, so results of this run are never reused; start Python again to record what runs",
+                module,
             )
+        for module in taken.cut:
+            _logger.warning(
+                "module %s imports what may be any of more modules than are recorded, so results of code that reaches it "
+                "are never reused; name what it imports, or move it into a package of its own",
+                module,
+            )
+        if taken.stale:  # a module may be loaded again from yet another text
+            return self._new(taken)
         digest = taken.bundle.digest
         code = self._live.get(digest)
         if code is None:
@@ -94,11 +106,9 @@ class Codebase:
     def _new(self, taken: Capture) -> RunCode:
         bundle = taken.bundle
         recorded_manifest = records.pack_manifest(manifest(taken.imports))
-        manifest_digest, puts = self._ledger.prepare("manifest", recorded_manifest)
-        digest, bundle_puts = self._ledger.prepare("bundle", bundle.encode())
-        if bundle_puts:  # a bundle that is there has its files there
-            for blob in bundle.blobs():
-                puts += self._ledger.prepare("blob", taken.read(blob))[1]
+        manifest_digest, manifest_put = self._ledger.prepare("manifest", recorded_manifest)
+        files = [self._ledger.put("blob", blob, partial(taken.read, blob)) for blob in bundle.blobs()]
+        digest, bundle_put = self._ledger.prepare("bundle", bundle.encode(), files)
         return RunCode(
             self._ledger,
             self._analysis,
@@ -106,7 +116,9 @@ class Codebase:
             load(bundle, taken.read),
             taken.read,
             manifest_digest,
-            [*puts, *bundle_puts],
+            (Kept(manifest_put), Kept(bundle_put)),
+            taken.stale,
+            taken.cut,
         )
 
 

@@ -2,10 +2,11 @@
 
 First the runs that the policy gives up are removed, then the objects that no run reaches, found twice: once at leisure, in
 short transactions, and again inside each removing one for what has been added since. In between passes a while in which
-executors refer to what they have stored ahead of a record.
+executors refer to what they have stored ahead of a record, so that it need not be stored again.
 
 Whoever has found an object to be there and refers to it later than that has to look again: each removing transaction
-counts up a number, so that one look at it tells whether anything was removed at all.
+counts up a number, so that one look at it tells whether anything was removed at all. `_fence.py` is how engines do that,
+and why a collection is safe beside them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from dalsegno._marks import Marks
 from dalsegno._pins import count_sweep
 from dalsegno._policy import Policy, chosen
 from dalsegno._references import REFERRING, TABLES
-from dalsegno.errors import DalsegnoError, DecodeError
+from dalsegno.errors import CannotCollectError, DamagedRecordError, DecodeError
 from dalsegno.models import RunRecord
 from dalsegno_storage._pages import whole_pages
 from dalsegno_storage.errors import StoreDamagedError
@@ -32,10 +33,6 @@ GRACE = 2.0
 
 SOURCES = frozenset(("bundle", "blob"))
 """What derived entries are made from."""
-
-
-class CannotCollectError(DalsegnoError):
-    """Nothing was removed, because it is not known what is reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +98,7 @@ def seconds(grace: float) -> Callable[[], None]:
 def _doomed(store: Store, without: frozenset[int]) -> tuple[Marks, list[Garbage]]:
     try:
         marks = Marks(store, without)
-        found = garbage(store, marks.__contains__)
-        marks.keep_templates([each.digest for each in found if each.kind == "template"])
-        return marks, garbage(store, marks.__contains__) if any(
-            each.digest in marks for each in found
-        ) else found
+        return marks, garbage(store, marks.__contains__)
     except (DecodeError, StoreDamagedError, LookupError) as error:
         raise CannotCollectError(
             f"nothing was removed, because it cannot be told what is still needed: {error}; "
@@ -114,20 +107,33 @@ def _doomed(store: Store, without: frozenset[int]) -> tuple[Marks, list[Garbage]
 
 
 def _idle_entries(store: Store, doomed: list[Garbage], without: frozenset[int]) -> list[tuple[bytes, bytes]]:
-    """Entries of the cache whose action is not there, and derived entries when something they may be made from goes.
+    """Entries of the cache whose action is not there, and derived entries when something they may be made from goes;
+    and those of either kind that are damaged.
 
     A derived entry does not say what it was made from, and all of them can be made again.
     """
     found = []
     with store.read() as reader:
         for key, data in reader.scan(b"c", b"d"):
-            run_id, seq, _ = records.unpack_cached(data)
+            try:
+                run_id, seq, _ = records.unpack_cached(data)
+            except (DecodeError, DamagedRecordError):
+                found.append((key, data))
+                continue
             there = run_id not in without and reader.get(records.run_key(run_id)) is not None
             if not there or next(iter(reader.scan(*records.action_range(run_id, seq))), None) is None:
                 found.append((key, data))
-    if any(each.kind in SOURCES for each in doomed):
-        found += whole_pages(store, b"d", b"e")
+    all_derived = any(each.kind in SOURCES for each in doomed)
+    found += (pair for pair in whole_pages(store, b"d", b"e") if all_derived or _is_damaged(pair[1]))
     return found
+
+
+def _is_damaged(derived: bytes) -> bool:
+    try:
+        records.opened(derived, "derived")
+    except DamagedRecordError:
+        return True
+    return False
 
 
 def _refuse_unknown(store: Store) -> None:

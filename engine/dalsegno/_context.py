@@ -116,12 +116,18 @@ def _grouped(name: str) -> Iterator[None]:
         _group.reset(token)
 
 
-@contextmanager
-def entered(action: Caller) -> Iterator[None]:
+class entered:
     """Make `action` the current one for the block, in no group."""
-    token, group_token = current.set(action), _group.set("")
-    try:
-        yield
-    finally:
-        _group.reset(group_token)
-        current.reset(token)
+
+    __slots__ = ("_action", "_group_token", "_token")
+
+    def __init__(self, action: Caller) -> None:
+        self._action = action
+
+    def __enter__(self) -> None:
+        self._token = current.set(self._action)
+        self._group_token = _group.set("")
+
+    def __exit__(self, *raised: object) -> None:
+        _group.reset(self._group_token)
+        current.reset(self._token)

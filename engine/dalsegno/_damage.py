@@ -5,7 +5,7 @@ short transactions while others write: a record and what it refers to are looked
 reported that was only on its way. Nothing is imported, unpickled or run.
 
 Left alone, because they are no damage: actions and logs of a run that is being removed, cached and derived entries that
-lead nowhere, and origins in runs that were removed by force. A collection takes what can be taken of these away.
+lead nowhere, origins in runs that were removed by force, and objects that no run reaches and of which parts are gone. A collection takes what can be taken of these away.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 from dalsegno import _records as records
 from dalsegno._identity import action_path
-from dalsegno._pins import PINS, unpack_pin
-from dalsegno._references import REFERRING, Reference, of_action, of_object, of_run
+from dalsegno._ownership import OWNERS, unpack_tenure
+from dalsegno._pins import PINS, SWEEPS, unpack_pin
+from dalsegno._references import REFERRING, TABLES, Reference, of_action, of_object, of_run
 from dalsegno.errors import DalsegnoError
 from dalsegno.models import ActionRecord, RunRecord
 from dalsegno_storage._pages import pages, whole_pages
@@ -28,6 +29,8 @@ REMEMBERED = 200_000
 """Of how many objects it is remembered that they are there."""
 
 EVERY = 1000
+
+MISSING = "it is missing"
 
 Progress = Callable[[str, int], None]
 """Gets what is being checked, "objects", "runs", "actions" or "entries", and how many of these have been."""
@@ -41,7 +44,7 @@ class Problem:
     """One thing that is wrong, why, and the runs that it touches, as project/domain/name.
 
     `kind` is that of an object, and `name` its digest in hexadecimal; or it is "run", "action", "log", "index",
-    "name", "cache", "pin" or "key", and `name` says which one.
+    "name", "cache", "derived", "collection", "pin", "owner" or "key", and `name` says which one.
     """
 
     kind: str
@@ -94,6 +97,8 @@ class _Examination:
             for digest, (kind, cause) in self._bad.items()
         ]
         objects = {(each.kind, each.name, each.cause) for each in found}
+        # What is missing below an object that no run reaches either has only been collected sooner than that one.
+        found = [each for each in found if each.cause != MISSING or each.runs]
         found += [Problem(*what, tuple(runs)) for what, runs in self._problems.items() if what not in objects]
         counts = self._counts
         return Report(tuple(found), counts["objects"], self._size, counts["runs"], counts["actions"])
@@ -138,7 +143,7 @@ class _Examination:
             record = reader.get(object_key(digest))
             known = "" if record is None else kind_of(record)
             if record is None:
-                self._bad[digest] = kind, "it is missing"
+                self._bad[digest] = kind, MISSING
                 return
             if len(self._kinds) >= REMEMBERED:
                 self._kinds.clear()
@@ -199,7 +204,7 @@ class _Examination:
                     self._note("run", label, f"its record cannot be read: {error}", [label])
                     continue
                 self._follow(reader, references, label)
-                if reader.get(name) != run_id.to_bytes(8, "big"):
+                if reader.get(name) != records.pack_number(run_id):
                     self._note("name", label, "it does not lead to its run", [label])
                 for entry in entries:
                     if reader.get(entry) is None:
@@ -264,8 +269,12 @@ class _Examination:
         self._index()
         self._readable("log", (b"l", b"m"), records.unpack_log)
         self._readable("cache", (b"c", b"d"), records.unpack_cached)
+        self._readable("derived", (b"d", b"e"), lambda data: records.opened(data, "derived"))
+        self._readable("collection", (SWEEPS, b"h"), lambda data: records.unpack_number(data, "collection"))
         self._readable("pin", PINS, unpack_pin)
-        for start, stop in ((b"", OBJECTS[0]), (OBJECTS[1], b"a"), (b"{", None)):
+        self._readable("owner", OWNERS, unpack_tenure)
+        unknown = [(bytes((c,)), bytes((c + 1,))) for c in range(ord("a"), ord("{")) if c not in TABLES]
+        for start, stop in ((b"", OBJECTS[0]), (OBJECTS[1], b"a"), *unknown, (b"{", None)):
             for key, _ in whole_pages(self._store, start, stop):
                 self._note("key", key.hex(), "no record has such a key")
 
@@ -276,19 +285,25 @@ class _Examination:
                 try:
                     read(data)
                 except Unreadable as error:
-                    runs = [] if kind == "cache" else [self._label(reader, int.from_bytes(key[1:9], "big"))]
+                    of_run = kind in ("log", "pin", "owner")
+                    runs = [self._label(reader, int.from_bytes(key[1:9], "big"))] if of_run else []
                     self._note(kind, key.hex(), f"it cannot be read: {error}", runs)
 
     def _names(self) -> None:
         for reader, page in pages(self._store, b"n", b"o"):
             for key, data in page:
                 self._count("entries")
-                run = _run_or_none(reader, int.from_bytes(data, "big"))
+                shown = key[1:].replace(b"\0", b"/").decode("utf-8", "backslashreplace")
+                try:
+                    run_id = records.unpack_number(data, "name")
+                except Unreadable as error:
+                    self._note("name", shown, f"it cannot be read: {error}", [shown])
+                    continue
+                run = _run_or_none(reader, run_id)
                 if run is not None and records.name_key(run.project, run.domain, run.name) == key:
                     continue
-                if run is None and self._has_run(reader, int.from_bytes(data, "big")):
+                if run is None and self._has_run(reader, run_id):
                     continue  # its record cannot be read, which is reported there
-                shown = key[1:].replace(b"\0", b"/").decode("utf-8", "backslashreplace")
                 self._note("name", shown, "it does not lead to its run")
 
     def _index(self) -> None:
@@ -314,7 +329,7 @@ class _Examination:
         run = _run_or_none(reader, run_id)
         if run is not None:
             return label_of(run)
-        wanted = run_id.to_bytes(8, "big")
+        wanted = records.pack_number(run_id) if run_id < 1 << 64 else b""
         for key, data in reader.scan(b"n", b"o"):
             if data == wanted:
                 return key[1:].replace(b"\0", b"/").decode("utf-8", "backslashreplace")

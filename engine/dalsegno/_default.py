@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dalsegno._context import current
+from dalsegno._logs import LOG_LIMIT
 from dalsegno._loops import wait_future
+from dalsegno._redaction import Redact
 from dalsegno.config import Config, find_config, read_config
 from dalsegno.engine import Engine
 from dalsegno.errors import UsageError
@@ -41,8 +43,12 @@ def init(
     project: str | None = None,
     domain: str | None = None,
     durability: Durability = "full",
+    redact: Redact = True,
+    log_limit: int = LOG_LIMIT,
 ) -> None:
     """Choose the store, project and domain of the default engine; without this the configuration decides.
+
+    `redact` and `log_limit` are those of `Engine`.
 
     An engine that is open already is closed first, which waits for its live runs; inside a task that is a UsageError.
     Code that is loaded for a rerun may call this at its top level: the engine that loads it stays as it is.
@@ -54,7 +60,7 @@ def init(
     config = find_config(store=store)
     with _lock:
         _config = Config(config.store, project or config.project, domain or config.domain)
-        _overrides["durability"] = durability
+        _overrides.update(durability=durability, redact=redact, log_limit=log_limit)
 
 
 def init_from_config(path: str | Path | None = None) -> None:

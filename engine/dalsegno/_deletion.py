@@ -15,31 +15,26 @@ from collections.abc import Collection, Iterator, Sequence
 
 from dalsegno import _records as records
 from dalsegno._origins import Origins
+from dalsegno._ownership import Owners, owner_key
 from dalsegno._pins import pin_key
-from dalsegno.errors import DalsegnoError
-from dalsegno.models import RunRecord
+from dalsegno.errors import DamagedRecordError, DecodeError, RunInUseError
+from dalsegno.models import Phase, RunRecord
 from dalsegno_storage.protocol import Reader, Store, Writer
 
 BATCH = 10_000
 """How many actions or pieces of log go in one transaction."""
 
 
-class RunInUseError(DalsegnoError):
-    """A run was to be removed that is live, pinned, or needed by others; nothing was removed."""
-
-    def __init__(self, run: str, reason: str, cure: str) -> None:
-        self.run, self.reason = run, reason
-        super().__init__(f"run {run!r} was not removed: {reason}; {cure}")
-
-
 def delete(store: Store, runs: Sequence[RunRecord], *, force: bool) -> list[RunRecord]:
     """Remove these runs, all or none of them, and say which ones were still there; RunInUseError unless `force`."""
     origins = None if force else Origins(store)
     with store.write() as writer:
-        found = [run for run in (_now(writer, run.id) for run in runs) if run is not None]
+        found = [run for run in runs if writer.get(records.run_key(run.id)) is not None]
         if origins is not None:
             origins.since(writer)
-            _refuse_what_is_used(writer, found, origins)
+            owners = Owners(store)
+            now = [each for each in (_now(writer, run.id) for run in found) if each]
+            _refuse_what_is_used(writer, [owners.standing(writer, each) for each in now], origins)
         for run in found:
             _forget(writer, run)
     for run in found:
@@ -82,11 +77,8 @@ def _now(reader: Reader, run_id: int) -> RunRecord | None:
 def _refuse_what_is_used(reader: Reader, runs: Collection[RunRecord], origins: Origins) -> None:
     for run in runs:
         if not run.phase.is_terminal:
-            raise RunInUseError(
-                run.name,
-                f"it is {run.phase.value}",
-                "wait for its end or abort it, or force it if its process is dead",
-            )
+            first = "resume it" if run.phase is Phase.INTERRUPTED else "wait for its end"
+            raise RunInUseError(run.name, f"it is {run.phase.value}", f"{first} or abort it, or force it")
         if reader.get(pin_key(run.id)) is not None:
             raise RunInUseError(run.name, "it is pinned", "unpin it first")
     for run in runs:
@@ -104,11 +96,20 @@ def _refuse_what_is_used(reader: Reader, runs: Collection[RunRecord], origins: O
 
 
 def _forget(writer: Writer, run: RunRecord) -> None:
+    for key in _index_entries(writer, run.id):
+        writer.delete(key)
     writer.delete(records.run_key(run.id))
     writer.delete(records.name_key(run.project, run.domain, run.name))
     writer.delete(pin_key(run.id))
-    for key in records.index_keys(run):
-        writer.delete(key)
+    writer.delete(owner_key(run.id))
+
+
+def _index_entries(reader: Reader, run_id: int) -> list[bytes]:
+    try:
+        run = _now(reader, run_id)
+        return [] if run is None else list(records.index_keys(run))
+    except (DamagedRecordError, DecodeError):
+        return [key for key, _ in reader.scan(b"i", b"j") if records.run_id_of(key) == run_id]
 
 
 def _clear(store: Store, run_id: int) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import anyio
 from anyio.abc import Process
 
+from dalsegno._closing import close
 from dalsegno._isolated import spawn
 from dalsegno._ledger import Ledger
-from dalsegno._puts import End
-from dalsegno.failures import aborted
+from dalsegno.errors import DalsegnoError, RunTakenOverError
 from dalsegno.models import Phase, RunRecord
 
 
@@ -21,6 +21,7 @@ class Elsewhere:
 
     def __init__(self, ledger: Ledger, process: Process, run: RunRecord) -> None:
         self.run = run
+        self.done = Future[RunRecord]()
         self._ledger = ledger
         self._process = process
         self._reason = ""
@@ -48,16 +49,15 @@ class Elsewhere:
 
     async def _close(self, reason: str) -> None:
         run = self._ledger.run(self.run.id)
-        if run.phase.is_terminal:
-            return
-        ended: dict[str, Any] = {
-            "phase": Phase.ABORTED,
-            "ended_at": time.time_ns(),
-            "failure": aborted(reason),
-        }
-        root, *rest = self._ledger.actions(run.id)
-        left = [action._replace(**ended) for action in rest if not action.phase.is_terminal]
-        await self._ledger.end(run, End(root._replace(**ended)), left)
+        try:
+            if run.phase is Phase.INTERRUPTED:
+                run = await close(self._ledger, run, reason)
+            elif not run.phase.is_terminal:
+                raise RunTakenOverError(run.name)
+        except DalsegnoError as error:
+            self.done.set_exception(error)
+        else:
+            self.done.set_result(run)
 
 
 async def start(ledger: Ledger, request: tuple[Any, ...]) -> Elsewhere:

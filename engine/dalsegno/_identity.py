@@ -6,7 +6,7 @@ lines up with the old one; the parent's own name is left out, so that a subtree 
 rooted. The path folds the keys from the root down, and the name that people type is made from the path.
 """
 
-from base64 import b32decode, b32encode
+from base64 import b32decode
 from hashlib import sha256
 
 KEY_BYTES = 16
@@ -17,6 +17,10 @@ ROOT_KEY = bytes(KEY_BYTES)
 # name is refused as ambiguous where it is looked up, and the long form of 16 characters tells the two apart.
 _NAME_BYTES = 5
 _LONG_NAME_BYTES = 10
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = [first + second for first in _LETTERS for second in _LETTERS]
+"""Base 32 by ten bits, in the alphabet of RFC 4648."""
 
 
 def action_key(task: bytes, inputs_digest: bytes, ordinal: int, group: bytes) -> bytes:
@@ -51,4 +55,6 @@ def split_action_name(name: str) -> tuple[str, bytes] | None:
 
 
 def _named(short_name: str, path: bytes) -> str:
-    return f"{short_name}-{b32encode(path).decode('ascii').lower()}"
+    number = int.from_bytes(path, "big")
+    pairs = [_PAIRS[number >> shift & 1023] for shift in range(8 * len(path) - 10, -1, -10)]
+    return f"{short_name}-{''.join(pairs)}"

@@ -35,11 +35,12 @@ async def spawn(
     settings: RunSettings,
     wanted: Request,
     changed: bytes,
+    about_logs: dict[str, Any],
 ) -> tuple[Process, tuple[str, str, str]]:
     """Start a rerun in a new process; gives the process and the project, domain and name of the run it recorded.
 
-    `own` are the settings of the engine, `settings` those of the rerun, `changed` the encoded inputs. Raises what the
-    rerun raised before it was recorded.
+    `own` are the settings of the engine, `settings` those of the rerun, `changed` the encoded inputs, `about_logs` what
+    the engine was told about logs. Raises what the rerun raised before it was recorded.
     """
     if place.partition(":")[0] == "memory":
         raise UsageError("isolation='process' needs a store that another process can open, not one in memory")
@@ -47,6 +48,7 @@ async def spawn(
         "place": place,
         "project": own.project,
         "domain": own.domain,
+        "about_logs": about_logs,
         "settings": asdict(
             replace(settings, isolation=None, durability=settings.durability or own.durability)
         ),
@@ -95,7 +97,8 @@ async def _serve(request: dict[str, Any], answers: BinaryIO, folder: str) -> Non
     from dalsegno.engine import Engine
     from dalsegno.run_context import RunContext
 
-    async with Engine(request["place"], project=request["project"], domain=request["domain"]) as engine:
+    place = {"project": request["project"], "domain": request["domain"]}
+    async with Engine(request["place"], **place, **request["about_logs"]) as engine:
         try:
             settings = RunSettings(**request["settings"])
             changed = decode(request["changed"], read_blob=engine.ledger.blob)

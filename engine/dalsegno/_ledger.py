@@ -2,174 +2,204 @@
 
 Reading is done where it is asked for, in a transaction that ends before the method returns. Writing goes through
 the one writer thread. A record that has reached a terminal phase is never changed: the second who tries gets what
-the first recorded.
+the first recorded. A record is written in one transaction with a look at what it refers to (`_fence.py`).
+
+When a commit fails it is not known whether it took place. Then it is read whether what was to be written is there, to the
+byte, and if so it counts as done.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from dalsegno import _records as records
-from dalsegno._identity import ROOT_NAME, long_action_name, split_action_name
-from dalsegno._listing import Query, candidates, run_of
+from dalsegno._fence import Fence
+from dalsegno._listing import run_of
+from dalsegno._ownership import USUAL, Holds, Manner, Owner, Tenure, put_tenure, tenure_of
 from dalsegno._phases import advance
-from dalsegno._puts import PART_BYTES, End, Put, is_over, parts, put_missing, putting, small, unless_there
-from dalsegno._values import Encoded, parts_of
-from dalsegno._writer import Writer
+from dalsegno._puts import (
+    PART_BYTES,
+    End,
+    Kept,
+    Large,
+    Put,
+    found,
+    is_over,
+    parts,
+    put_missing,
+    put_pairs,
+    small,
+)
+from dalsegno._reading import Reading
+from dalsegno._references import may_hold_files, of_value
+from dalsegno._values import Encoded
+from dalsegno._writer import Make, Writer
 from dalsegno.codec import BlobSource
-from dalsegno.errors import ActionNotFoundError, RunExistsError, RunNotFoundError
-from dalsegno.models import ActionRecord, Part, RunRecord, TaskTemplate, Values
+from dalsegno.errors import RunExistsError, RunNotFoundError, RunTakenOverError
+from dalsegno.models import ActionRecord, RunRecord, Values
 from dalsegno_storage.digest import digest as content_digest
-from dalsegno_storage.objects import Prepared, get_object, has_object
-from dalsegno_storage.protocol import Store
+from dalsegno_storage.objects import Streamed, object_key
+from dalsegno_storage.protocol import Reader, Store
 from dalsegno_storage.protocol import Writer as Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """A piece of what an action printed or logged: its stream, its time in nanoseconds, the text, and the attempt,
-    from 1, that it came from."""
-
-    seq: int
-    stream: str
-    at: int
-    text: str
-    attempt: int = 1
-
-
-class Ledger:
-    """The records of one store."""
+class Ledger(Reading):
+    """The records of one store, read and written."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
-        self.writer = Writer(store)
+        super().__init__(store)
+        self._fence = Fence()
+        self.owner = Owner(self.owners)
+        self.holds = Holds()
+        self.writer = Writer(store, self)
 
     def close(self) -> None:
-        """Write what is waiting; the store itself stays open."""
-        self.writer.close()
+        """Write what is waiting, and give up the runs that this one owns; the store itself stays open."""
+        try:
+            self.writer.close()
+        finally:
+            self.owner.close()
+
+    def begin(self, transaction: Transaction) -> None:
+        """A transaction of the writer's has begun."""
+        self._fence.begin(transaction)
+        self.holds.begin()
+
+    def committed(self) -> None:
+        """It has been committed."""
+        self._fence.committed()
 
     # Objects
 
-    def get(self, kind: str, digest: bytes) -> bytes:
-        """The object with that digest, checked."""
-        with self._store.read() as reader:
-            return get_object(reader, kind, digest)
-
-    def blob(self, digest: bytes) -> bytes:
-        """The content of a recorded file, checked."""
-        return self.get("blob", digest)
-
-    def part(self, part: Part) -> bytes:
-        """The bytes of an encoded value, wherever they are kept."""
-        return part if isinstance(part, bytes) else self.get("value", part.digest)
-
-    def named(self, values: Values | None) -> dict[str, bytes]:
-        """The bytes of named values, one by one."""
-        return {} if values is None else {name: self.part(part) for name, part in parts_of(values).items()}
-
-    def template(self, digest: bytes) -> TaskTemplate:
-        """The task template with that digest."""
-        return records.unpack_template(self.get("template", digest))
-
-    def prepare(self, kind: str, data: bytes) -> tuple[bytes, list[Put]]:
-        """The digest of an object, and the puts that store it; none when it is there already."""
+    def prepare(self, kind: str, data: bytes, below: Sequence[Put] = ()) -> tuple[bytes, Put]:
+        """The digest of an object, and what stores it unless it is there."""
         digest = content_digest(kind, data)
-        return digest, self._puts(kind, digest, data)
+        return digest, self.put(kind, digest, lambda: data, below)
+
+    def put(self, kind: str, digest: bytes, read: Callable[[], bytes], below: Sequence[Put] = ()) -> Put:
+        """The same for an object that is read only if it is not there; `below` are the objects that it refers to."""
+        put = found(kind, digest, read, below)
+        return put if self.has(digest) else put._replace(pairs=Large.unless_small(put.again))
+
+    def file(self, digest: bytes, source: BlobSource) -> Put:
+        """What stores the content of a file unless it is there; a large one is read piece by piece."""
+        if source.size <= PART_BYTES:
+            return self.put("blob", digest, source.read)
+        make = Large(lambda: Streamed(digest, "blob", source.size, source.pieces).parts)
+        return Put(object_key(digest), () if self.has(digest) else make, lambda: make)
 
     def objects(self, encoded: Encoded) -> list[Put]:
-        """The puts that store the large ones among named values; none for those that are there already."""
-        return [put for digest, data in encoded.objects.items() for put in self._puts("value", digest, data)]
-
-    def blobs(self, blobs: Iterable[tuple[bytes, BlobSource]]) -> list[Put]:
-        """The puts that store the content of files."""
-        return [
-            put
-            for digest, source in blobs
-            if not self.has(digest)
-            for put in Prepared(digest, "blob", source.read()).parts
+        """What stores the files and the large ones among named values."""
+        files = [self.file(digest, source) for digest, source in encoded.blobs]
+        values = [
+            self.put("value", digest, partial(bytes, data), files) for digest, data in encoded.objects.items()
         ]
+        return files + values
 
-    def derived(self, place: bytes) -> bytes | None:
-        """What is kept at a place made by `derived_key`; None when it has to be made again."""
-        with self._store.read() as reader:
-            return reader.get(place)
+    def taken(self, values: Values, parts: Mapping[str, bytes]) -> tuple[list[Put], bool]:
+        """What keeps the objects that recorded values refer to, and whether files are among them.
+
+        `parts` are the bytes of the values, which are stored again if their objects are removed. The content of files is not
+        at hand: where it is gone, ObjectNotFoundError is raised in the transaction.
+        """
+        files = [
+            found("blob", reference.digest, partial(self.blob, reference.digest))
+            for part in parts.values()
+            if may_hold_files(part)
+            for reference in of_value(part)
+        ]
+        if isinstance(values, bytes):
+            return files, bool(files)
+        large = [
+            found("value", part.digest, partial(bytes, parts[name]), files)
+            for name, part in values.items()
+            if not isinstance(part, bytes)
+        ]
+        return files + large, bool(files)
 
     def keep_derived(self, place: bytes, data: bytes) -> None:
         """Keep something that can be made again; nobody waits for it."""
-        self.writer.put_lazily(place, lambda _: data)
-
-    def has(self, digest: bytes) -> bool:
-        """Whether the object is there."""
-        with self._store.read() as reader:
-            return has_object(reader, digest)
-
-    def _puts(self, kind: str, digest: bytes, data: bytes) -> list[Put]:
-        return [] if self.has(digest) else list(Prepared(digest, kind, data).parts)
+        self.writer.put_lazily(place, lambda _: records.sealed(data))
 
     # Recording
 
-    async def store(self, puts: list[Put]) -> None:
-        """Store objects and wait until they are on disk, in transactions of bounded size."""
-        for part in parts(puts):
-            await self.writer.commit(putting(part), size=PART_BYTES)
+    async def store(self, puts: Sequence[Put]) -> None:
+        """Store objects and wait until they are on disk, in transactions of bounded size; nothing keeps them yet."""
+        await self._ahead(puts)
+        await self.writer.commit(partial(put_missing, puts=puts))
 
-    def store_blocking(self, puts: list[Put]) -> None:
-        """The same for a thread without an event loop."""
-        for part in parts(puts):
-            self.writer.commit_blocking(putting(part), size=PART_BYTES)
+    async def _ahead(self, puts: Sequence[Put]) -> None:
+        """Store what is too large for one transaction with a record, as far as it can be told from what refers to it."""
+        if not small(puts):
+            for part in parts(puts):
+                await self.writer.commit(partial(put_pairs, pairs=part), size=PART_BYTES)
 
-    def put_soon(self, puts: list[Put]) -> None:
-        """Have objects stored no later than any record that is handed in after them."""
-        for key, data in puts:
-            self.writer.put_lazily(key, unless_there(key, data))
+    def _ahead_blocking(self, puts: Sequence[Put]) -> None:
+        if not small(puts):
+            for part in parts(puts):
+                self.writer.commit_blocking(partial(put_pairs, pairs=part), size=PART_BYTES)
 
     async def complete(self, end: End) -> None:
         """Record how an action ended, with the objects it refers to; wait for the disk if that is wanted."""
-        if end.durable:
-            puts = end.puts if small(end.puts) else await self._ahead(end.puts)
-            await self.writer.commit(self._completion(end.record, puts, end.call))
+        if end.durable or not small(end.puts):
+            await self._ahead(end.puts)
+            await self.writer.commit(self._completion(end), landed=partial(_is_there, end.record))
         else:
             self.complete_soon(end)
 
     def complete_blocking(self, end: End) -> None:
         """The same for a thread without an event loop."""
-        if end.durable:
-            puts = end.puts
-            if not small(puts):
-                self.store_blocking(puts)
-                puts = []
-            self.writer.commit_blocking(self._completion(end.record, puts, end.call))
+        if end.durable or not small(end.puts):
+            self._ahead_blocking(end.puts)
+            self.writer.commit_blocking(self._completion(end), landed=partial(_is_there, end.record))
         else:
             self.complete_soon(end)
 
-    async def _ahead(self, puts: list[Put]) -> list[Put]:
-        await self.store(puts)
-        return []
-
     def complete_soon(self, end: End) -> None:
         """The same, waited for by nobody."""
-        self.put_soon(end.puts)
         action = end.record
         key = records.action_key(action.run_id, action.seq, action.path)
         data = records.pack_action(action)
-        self.writer.put_lazily(key, lambda transaction: None if is_over(transaction, key) else data)
+
+        def make(transaction: Transaction) -> bytes | None:
+            if not self.holds.holds(transaction, action.run_id) or is_over(transaction, key, action.attempts):
+                return None
+            self._refer(transaction, end.template, end.puts)
+            return data
+
+        def make_cached(transaction: Transaction) -> bytes | None:
+            return records.pack_cached(action) if self.holds.holds(transaction, action.run_id) else None
+
+        self.writer.put_lazily(key, make)
         if end.call:
-            self.writer.put_lazily(records.cache_key(end.call), lambda _: records.pack_cached(action))
+            self.writer.put_lazily(records.cache_key(end.call), make_cached)
 
     async def create(
-        self, run: RunRecord, root: Callable[[RunRecord], ActionRecord], puts: list[Put]
+        self,
+        run: RunRecord,
+        root: Callable[[RunRecord], ActionRecord],
+        puts: Sequence[Put],
+        kept: Sequence[Kept] = (),
+        sources: Sequence[int] = (),
+        *,
+        manner: Manner = USUAL,
     ) -> tuple[RunRecord, ActionRecord]:
         """Record a new run and its root, all or nothing; RunExistsError when the name is taken.
 
-        The run's id is made inside: the time, or one more than the newest id when the clock stands behind it.
-        Objects are stored first, so that no record refers to a missing one.
+        The `manner` in which it is executed is noted for whoever resumes it.
+
+        The run's id is made inside: the time, or one more than the newest id when the clock stands behind it. `puts` and
+        `kept` are the objects that run and root refer to. `sources` are the runs that it takes something from as it is
+        recorded there: RunNotFoundError when one has been removed.
         """
-        if not small(puts):
-            puts = await self._ahead(puts)
+        await self._ahead([*(each.put for each in kept), *puts])
+        self.owner.take()
+        created: tuple[RunRecord, ActionRecord] | None = None
 
         def operation(transaction: Transaction) -> tuple[RunRecord, ActionRecord]:
+            nonlocal created
             name = records.name_key(run.project, run.domain, run.name)
             if transaction.get(name) is not None:
                 raise RunExistsError(run.name, run.project, run.domain)
@@ -177,56 +207,109 @@ class Ledger:
             run_id = time.time_ns()
             if newest is not None:
                 run_id = max(run_id, records.run_id_of(newest[0]) + 1)
-            created = run._replace(id=run_id)
-            action = root(created)
-            put_missing(transaction, puts)
-            transaction.put(records.run_key(run_id), records.pack_run(created))
-            transaction.put(name, run_id.to_bytes(8, "big"))
-            for key in records.index_keys(created):
+            new = run._replace(id=run_id)
+            action = root(new)
+            for source in sources:
+                if transaction.get(records.run_key(source)) is None:
+                    raise RunNotFoundError(
+                        f"number {source}", (), "", "it was removed after this run was asked for"
+                    )
+            self._refer(transaction, None, puts)
+            for each in kept:
+                self._fence.ensure(transaction, each)
+            if not new.phase.is_terminal:
+                put_tenure(transaction, run_id, Tenure(self.owner.id, manner=manner))
+                self.holds.hold(run_id, 1)
+            transaction.put(records.run_key(run_id), records.pack_run(new))
+            transaction.put(name, records.pack_number(run_id))
+            for key in records.index_keys(new):
                 transaction.put(key, b"")
             transaction.put(records.action_key(run_id, 0, action.path), records.pack_action(action))
-            return created, action
+            created = new, action
+            return created
 
-        return await self.writer.commit(operation)
+        def landed(reader: Reader) -> bool:
+            return created is not None and _is_run_there(reader, created[0]) and _is_there(created[1], reader)
 
-    def began(self, action: ActionRecord, still_running: Callable[[], bool]) -> None:
-        """Have it recorded that an action runs, unless it ends before that is written."""
+        return await self.writer.commit_unless_cancelled(operation, landed=landed)
+
+    def began_soon(
+        self,
+        action: ActionRecord,
+        puts: Sequence[Put],
+        template: Kept | None,
+    ) -> None:
+        """Have it recorded that an action runs, unless its end is handed in before that is written.
+
+        It is also written while the end is still being made: what the action has called may be on its way, and no record is
+        ever without that of its caller.
+        """
         key = records.action_key(action.run_id, action.seq, action.path)
-        self.writer.put_lazily(key, lambda _: records.pack_action(action) if still_running() else None)
 
-    def _completion(
-        self, action: ActionRecord, puts: list[Put], call: bytes = b""
-    ) -> Callable[[Transaction], None]:
-        """The operation that records how an action ended; a record that is terminal already stays as it is."""
+        def make(transaction: Transaction) -> bytes | None:
+            if not self.holds.holds(transaction, action.run_id) or is_over(transaction, key, action.attempts):
+                return None
+            self._refer(transaction, template, puts)
+            return records.pack_action(action)
+
+        self.writer.put_lazily(key, make)
+
+    def notes(self, run_id: int) -> Notes:
+        """What is recorded of a run lazily, and without a look at anything else."""
+        return Notes(self.writer, self.holds, run_id)
+
+    async def began(self, action: ActionRecord, puts: Sequence[Put], template: Kept | None) -> None:
+        """Record that an action runs, and wait for the disk; from then on its inputs can be read from the store."""
+        await self._ahead(puts)
+        operation = self._completion(End(action, puts, template=template))
+        await self.writer.commit(operation, landed=partial(_is_there, action))
+
+    def began_blocking(self, action: ActionRecord, puts: Sequence[Put], template: Kept | None) -> None:
+        """The same for a thread without an event loop."""
+        self._ahead_blocking(puts)
+        operation = self._completion(End(action, puts, template=template))
+        self.writer.commit_blocking(operation, landed=partial(_is_there, action))
+
+    def _refer(self, transaction: Transaction, template: Kept | None, puts: Sequence[Put]) -> None:
+        """Have everything there that a record refers to which this transaction writes."""
+        if template is not None:
+            self._fence.ensure(transaction, template)
+        if puts:
+            put_missing(transaction, puts)
+
+    def _completion(self, end: End) -> Callable[[Transaction], None]:
+        """The operation that records how an action stands; a record that is terminal already stays as it is."""
+        action = end.record
         key = records.action_key(action.run_id, action.seq, action.path)
         self.writer.forget(key)
         data = records.pack_action(action)
 
         def operation(transaction: Transaction) -> None:
-            if not is_over(transaction, key):
-                put_missing(transaction, puts)
+            self.holds.check(transaction, action.run_id)
+            if not is_over(transaction, key, action.attempts):
+                self._refer(transaction, end.template, end.puts)
                 transaction.put(key, data)
-                if call:
-                    transaction.put(records.cache_key(call), records.pack_cached(action))
+                if end.call:
+                    transaction.put(records.cache_key(end.call), records.pack_cached(action))
 
         return operation
 
-    async def end(self, run: RunRecord, end: End, left: Sequence[ActionRecord] = ()) -> RunRecord:
+    async def end(self, run: RunRecord, end: End, left: Sequence[End] = ()) -> RunRecord:
         """Record the end of a run and of its root together; gives the run as recorded.
 
         `left` are the ends of actions that still go on, which close with the run.
         """
         root = end.record
-        puts = end.puts if small(end.puts) else await self._ahead(end.puts)
-        completions = [
-            self._completion(root, puts, end.call),
-            *(self._completion(action, []) for action in left),
-        ]
+        await self._ahead(end.puts)
+        completions = [self._completion(each) for each in (end, *left)]
+        ended: RunRecord | None = None
 
         def operation(transaction: Transaction) -> RunRecord:
+            nonlocal ended
             data = transaction.get(records.run_key(run.id))
             if data is None:
                 raise RunNotFoundError(run.name)
+            self.holds.check(transaction, run.id)
             before = records.unpack_run(run.id, data)
             if before.phase.is_terminal:
                 return before
@@ -239,115 +322,72 @@ class Ledger:
                 transaction.delete(key)
             for key in new:
                 transaction.put(key, b"")
+            ended = after
             return after
 
-        return await self.writer.commit(operation)
+        def landed(reader: Reader) -> bool:
+            return ended is not None and _is_run_there(reader, ended) and _is_there(root, reader)
 
-    # Reading
+        return await self.writer.commit(operation, landed=landed)
 
-    def cached(self, call: bytes, *, since: int = 0) -> ActionRecord | None:
-        """The newest action that can stand for a call and ended at `since` or later."""
-        with self._store.read() as reader:
-            data = reader.get(records.cache_key(call))
-            if data is None:
-                return None
-            run_id, seq, ended_at = records.unpack_cached(data)
-            if ended_at < since:
-                return None
-            for key, found in reader.scan(*records.action_range(run_id, seq)):
-                action = records.unpack_action(run_id, records.seq_of(key), found)
-                return action if action.phase.is_success else None
-        return None
+    # Ownership
 
-    def find_run(self, project: str, domain: str, name: str) -> RunRecord:
-        """The run of that name; RunNotFoundError with near matches."""
-        with self._store.read() as reader:
-            found = reader.get(records.name_key(project, domain, name))
-            if found is not None:
-                return run_of(reader, int.from_bytes(found, "big"))
-            start, stop = records.names_range(project, domain)
-            known = [
-                key.rpartition(b"\0")[2].decode()
-                for key, _ in _first(reader.scan(start, stop, reverse=True), 10_000)
-            ]
-        raise RunNotFoundError(
-            name, known, f"{project}/{domain}", "`dalsegno get run` lists the runs there are"
+    async def take_over(
+        self, run: RunRecord, before: Tenure, root: ActionRecord | None = None, *, resumed: bool = False
+    ) -> Tenure:
+        """Make the run this ledger's, in the next epoch, and record its root; RunTakenOverError when it is with another
+        owner than `before` by now, or has ended."""
+        self.owner.take()
+        after = before._replace(
+            owner=self.owner.id, epoch=before.epoch + 1, resumed=before.resumed + resumed, stop=None
         )
 
-    def run(self, run_id: int) -> RunRecord:
-        """The run with that id."""
-        with self._store.read() as reader:
-            return run_of(reader, run_id)
+        def operation(transaction: Transaction) -> Tenure:
+            now = tenure_of(transaction, run.id)
+            if now.epoch != before.epoch or run_of(transaction, run.id).phase.is_terminal:
+                raise RunTakenOverError(run.name)
+            put_tenure(transaction, run.id, after)
+            if root is not None:
+                transaction.put(records.action_key(run.id, 0, root.path), records.pack_action(root))
+            self.holds.hold(run.id, after.epoch)
+            return after
 
-    def runs(self, query: Query, *, limit: int, before: int | None = None) -> list[RunRecord]:
-        """Up to `limit` runs that match, newest first; `before` continues below the id of an earlier page's last."""
-        found: list[RunRecord] = []
-        with self._store.read() as reader:
-            for run in candidates(reader, query, before):
-                if query.accepts(run):
-                    found.append(run)
-                    if len(found) == limit:
-                        break
-        return found
+        def landed(reader: Reader) -> bool:
+            return tenure_of(reader, run.id) == after
 
-    def actions(self, run_id: int) -> list[ActionRecord]:
-        """Every recorded action of a run, in the order in which they began."""
-        with self._store.read() as reader:
-            return [
-                records.unpack_action(run_id, records.seq_of(key), data)
-                for key, data in reader.scan(*records.actions_range(run_id))
-            ]
+        return await self.writer.commit_unless_cancelled(operation, landed=landed)
 
-    def action(self, run: RunRecord, name: str) -> ActionRecord:
-        """The action of that name; ActionNotFoundError with near matches, also when two have it."""
-        if name == ROOT_NAME:
-            return self.action_by_seq(run.id, 0)
-        found = self._named(run.id, name)
-        if len(found) == 1:
-            return found[0]
-        where = f"run {run.name!r}"
-        if found:
-            longer = " and ".join(long_action_name(action.short_name, action.path) for action in found)
-            raise ActionNotFoundError(name, (), where, f"there are {longer}; use the longer name")
-        known = [action.name for action in self.actions(run.id)]
-        raise ActionNotFoundError(name, known, where, f"`dalsegno get action {run.name}` lists those it has")
+    async def ask_to_stop(self, run_id: int, reason: str) -> None:
+        """Note for the owner of a run that its end is wanted; the first who asks is the one whose reason counts."""
 
-    def _named(self, run_id: int, name: str) -> list[ActionRecord]:
-        wanted = split_action_name(name)
-        if wanted is None:
-            return []
-        short_name, path = wanted
-        with self._store.read() as reader:
-            found = [
-                records.unpack_action(run_id, records.seq_of(key), data)
-                for key, data in reader.scan(*records.actions_range(run_id))
-                if key[13:].startswith(path[:8])
-            ]
-        return [
-            action for action in found if action.short_name == short_name and action.path.startswith(path)
-        ]
+        def operation(transaction: Transaction) -> None:
+            tenure = tenure_of(transaction, run_id)
+            if tenure.stop is None and not run_of(transaction, run_id).phase.is_terminal:
+                put_tenure(transaction, run_id, tenure._replace(stop=reason))
 
-    def action_by_seq(self, run_id: int, seq: int) -> ActionRecord:
-        """The action with that number."""
-        with self._store.read() as reader:
-            start, stop = records.action_range(run_id, seq)
-            for key, data in reader.scan(start, stop):
-                return records.unpack_action(run_id, records.seq_of(key), data)
-        raise ActionNotFoundError(f"number {seq}")
-
-    def root(self, run_id: int) -> ActionRecord:
-        """The action a0 of a run."""
-        return self.action_by_seq(run_id, 0)
-
-    def log_lines(self, run_id: int, seq: int | None = None) -> list[LogLine]:
-        """What an action printed, or all actions of the run; in order of action and time."""
-        with self._store.read() as reader:
-            return [
-                LogLine(records.seq_of(key), *records.unpack_log(data))
-                for key, data in reader.scan(*records.log_range(run_id, seq))
-            ]
+        await self.writer.commit(operation, landed=lambda reader: tenure_of(reader, run_id).stop is not None)
 
 
-def _first(pairs: Iterable[Put], limit: int) -> Iterator[Put]:
-    for _, pair in zip(range(limit), pairs, strict=False):
-        yield pair
+class Notes:
+    """Lazy puts for one run, made as long as it is this ledger's."""
+
+    __slots__ = ("_holds", "_run_id", "_writer")
+
+    def __init__(self, writer: Writer, holds: Holds, run_id: int) -> None:
+        self._writer, self._holds, self._run_id = writer, holds, run_id
+
+    def put_lazily(self, key: bytes, make: Make) -> None:
+        """Have `make()` stored under `key` with one of the next commits."""
+        self._writer.put_lazily(
+            key,
+            lambda transaction: make(transaction) if self._holds.holds(transaction, self._run_id) else None,
+        )
+
+
+def _is_there(action: ActionRecord, reader: Reader) -> bool:
+    key = records.action_key(action.run_id, action.seq, action.path)
+    return reader.get(key) == records.pack_action(action)
+
+
+def _is_run_there(reader: Reader, run: RunRecord) -> bool:
+    return reader.get(records.run_key(run.id)) == records.pack_run(run)

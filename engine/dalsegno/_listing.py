@@ -29,7 +29,9 @@ class Query:
             return [records.index_range("source", "{}/{}/{}".format(*self.source))]
         for key, value in (self.labels or {}).items():
             return [records.index_range("label", f"{key}={value}")]
-        phases = [records.index_range("phase", phase.value) for phase in self.phases or ()]
+        # What is interrupted is recorded as running.
+        recorded = {Phase.RUNNING if phase is Phase.INTERRUPTED else phase for phase in self.phases or ()}
+        phases = [records.index_range("phase", phase.value) for phase in sorted(recorded)]
         if self.phases is not None and Phase.SUCCEEDED not in self.phases:
             return phases
         if self.task is not None:

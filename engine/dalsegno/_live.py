@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import count
@@ -11,24 +12,34 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
-from dalsegno._cache import CacheUse
+from dalsegno._earlier import Earlier
 from dalsegno._ledger import Ledger
+from dalsegno._logs import LOG_LIMIT
 from dalsegno._loops import Home
+from dalsegno._ownership import CacheUse
+from dalsegno._puts import End
 from dalsegno._reuse import Source
+from dalsegno._secrets import Secrets
+from dalsegno._slots import Limit, Seat, Slots
 from dalsegno.errors import RunAbortedError
-from dalsegno.models import RunRecord
+from dalsegno.failures import aborted
+from dalsegno.models import Phase, RunRecord
 from dalsegno.observers import Observer
 
 if TYPE_CHECKING:
     from dalsegno._code import RunCode
     from dalsegno._runner import LiveAction
+    from dalsegno.task import Task
 
 T = TypeVar("T")
+
+_NOT_AGAIN = "its run was resumed and did not call it again"
 
 
 @dataclass(eq=False, slots=True)
 class LiveRun:
-    """A run that this process executes."""
+    """A run that this process executes; `variables` are those that it sets, which the record has without secrets,
+    and `most` how many of its bodies execute at once, 0 for any number."""
 
     record: RunRecord
     ledger: Ledger
@@ -39,7 +50,13 @@ class LiveRun:
     home: Home
     scope: anyio.CancelScope
     done: Future[RunRecord]
+    secrets: Secrets
+    variables: Mapping[str, str]
+    slots: Slots
+    most: int = 0
+    log_limit: int = LOG_LIMIT
     source: Source | None = None
+    earlier: Earlier | None = None
     caching: CacheUse = "use"
     turns: Path | None = None
     seqs: count[int] = field(default_factory=lambda: count(1))
@@ -47,6 +64,17 @@ class LiveRun:
     scopes: set[anyio.CancelScope] = field(default_factory=set)
     ended: bool = False
     abort_reason: str = ""
+
+    def seat(self, task: Task[Any, Any]) -> Seat | None:
+        """The slots that an action of this task needs; None where no limit holds."""
+        most = task.environment.max_concurrency
+        if not (self.most or most) or task.is_trace:
+            return None
+        limits = (
+            Limit(("run", str(self.record.id)), self.most),
+            Limit(("environment", task.environment.name), most),
+        )
+        return Seat(self.slots, tuple(limit for limit in limits if limit.most), self.in_loop)
 
     def in_loop(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Await `function()` in the run's event loop until the run is stopped; for its threads."""
@@ -62,6 +90,19 @@ class LiveRun:
             raise RunAbortedError(f"run {self.record.name!r}", self.abort_reason or "it has ended")
 
         return self.home.run(call)
+
+    def left(self) -> list[End]:
+        """The ends of the actions that go on when the run has ended, or that it began before it was resumed and no more."""
+        left = [action.closed_with_run() for action in self.open.values()]
+        self.open.clear()
+        if self.earlier is not None:
+            ended: dict[str, Any] = {
+                "phase": Phase.ABORTED,
+                "ended_at": time.time_ns(),
+                "failure": aborted(_NOT_AGAIN),
+            }
+            left += [End(action._replace(**ended)) for action in self.earlier.left()]
+        return left
 
     def stop(self) -> None:
         """Cancel everything that the run does in its event loop, from there."""

@@ -61,6 +61,14 @@ def is_being_cancelled() -> bool:
     return task is not None and bool(task.cancelling())
 
 
+def cancel_again() -> None:
+    """Have the running task cancelled where it waits next, after it was cancelled and went on; trio does so by itself."""
+    if asyncio_loop() is not None:
+        task = sys.modules["asyncio"].current_task()
+        if task is not None:
+            task.cancel()
+
+
 class AsyncioWait:
     """A wait in an asyncio loop."""
 

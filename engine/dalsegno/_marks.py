@@ -1,8 +1,8 @@
 """Which objects can be reached.
 
 Roots are the records of runs and actions; from there references are followed through templates, bundles and values to
-the last file. A live run reaches more than its records say: its executor knows the templates of its bundle to be stored
-and refers to them when it calls a task, so all of them are kept with the bundle.
+the last file. What an executor has stored and nothing recorded refers to yet is not reached: who writes the record looks
+whether it is still there (`_fence.py`).
 
 What cannot be read hides what it refers to. So nothing is removed from a store in which something that can be reached is
 damaged or missing: `check` names it, and removing the runs that it touches takes it out of the way.
@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dalsegno import _records as records
 from dalsegno._references import REFERRING, Reference, of_action, of_object, of_run
 from dalsegno._walks import Walk
 from dalsegno.models import ActionRecord, RunRecord
-from dalsegno_storage.objects import get_object, has_object
+from dalsegno_storage.objects import get_object
 from dalsegno_storage.protocol import Reader, Store
 from dalsegno_storage.sweep import with_chunks
 
@@ -37,8 +36,6 @@ class Marks:
         """By digest, the first run that was found to reach the object."""
         self._run_id = -1
         self._fresh: list[bytes] | None = None
-        self._live_bundles: set[bytes] = set()
-        self._templates: dict[bytes, bytes] = {}
         self._store = store
         self._walk = Walk(self._run, self._action, without)
         self._walk.everything(store, runs)
@@ -46,37 +43,20 @@ class Marks:
     def __contains__(self, digest: object) -> bool:
         return digest in self.first
 
-    def keep_templates(self, unmarked: Iterable[bytes]) -> None:
-        """Mark those of these templates that a live run may refer to; the others are remembered for `since`."""
-        with self._store.read() as reader:
-            for digest in unmarked:
-                if has_object(reader, digest):
-                    template = records.unpack_template(get_object(reader, "template", digest))
-                    self._templates[digest] = template.bundle_digest
-            self._mark_live_templates(reader)
-
     def since(self, reader: Reader) -> None:
         """Mark what is reached by what was added since, in a transaction in which nobody else adds anything."""
         self._fresh = []
         self._walk.since(reader)
-        self._mark_live_templates(reader)
         fresh, self._fresh = self._fresh, None
         for digest in list(with_chunks(reader, fresh)):
             self.first.setdefault(digest, self._run_id)
 
     def _run(self, reader: Reader, run: RunRecord) -> None:
         self._run_id = run.id
-        if not run.phase.is_terminal:
-            self._live_bundles.add(run.bundle)
         self._mark(reader, of_run(run))
 
     def _action(self, reader: Reader, action: ActionRecord) -> None:
         self._mark(reader, of_action(action))
-
-    def _mark_live_templates(self, reader: Reader) -> None:
-        found = [digest for digest, bundle in self._templates.items() if bundle in self._live_bundles]
-        # One that was removed before its bundle came to be live again is stored anew by whoever refers to it.
-        self._mark(reader, [Reference("template", each) for each in found if has_object(reader, each)])
 
     def _mark(self, reader: Reader, references: Iterable[Reference]) -> None:
         waiting = [each for each in references if each.digest not in self.first]

@@ -3,6 +3,9 @@
    ┌────────────────────────────► recovered
 queued ──► running ──► succeeded | failed | aborted | timed_out
    └──────────────────► aborted | timed_out
+
+A run that is recorded as running, and whose process is gone, shows as interrupted. That is found out whenever it is read and
+never recorded, so no record goes there or leaves it: a run that is resumed is running, as it was all the time.
 """
 
 from dalsegno.models import Phase
@@ -15,6 +18,7 @@ TRANSITIONS: dict[Phase, frozenset[Phase]] = {
     Phase.ABORTED: frozenset(),
     Phase.TIMED_OUT: frozenset(),
     Phase.RECOVERED: frozenset(),
+    Phase.INTERRUPTED: frozenset(),
 }
 
 

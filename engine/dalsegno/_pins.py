@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgpack
-
 from dalsegno import _records as records
-from dalsegno.errors import DecodeError
 from dalsegno_storage.protocol import Reader, Writer
 
 PINS = (b"p", b"q")
@@ -24,18 +21,13 @@ def pin_key(run_id: int) -> bytes:
 
 def pack_pin(at: int, note: str) -> bytes:
     """A pin: when it was made, in nanoseconds, and why."""
-    return bytes(msgpack.packb([records.LAYOUT, at, note]))
+    return records.pack_record(at, note)
 
 
 def unpack_pin(data: bytes) -> tuple[int, str]:
-    """The inverse of `pack_pin`; DecodeError for anything else."""
-    try:
-        match msgpack.unpackb(data):
-            case [records.LAYOUT, int(at), str(note)]:
-                return at, note
-    except (ValueError, msgpack.UnpackException) as error:
-        raise DecodeError(f"a pin cannot be read: {error}") from error
-    raise DecodeError("a pin cannot be read: it has another layout")
+    """The inverse of `pack_pin`."""
+    at, note = records.unpack_record(data, "pin")
+    return at, note
 
 
 def pinned(reader: Reader) -> Iterator[int]:
@@ -51,9 +43,9 @@ def sweeps(reader: Reader) -> int:
     to be found out again.
     """
     data = reader.get(SWEEPS)
-    return 0 if data is None else int.from_bytes(data, "big")
+    return 0 if data is None else records.unpack_number(data, "collection")
 
 
 def count_sweep(writer: Writer) -> None:
     """Note that objects are removed in this transaction."""
-    writer.put(SWEEPS, (sweeps(writer) + 1).to_bytes(8, "big"))
+    writer.put(SWEEPS, records.pack_number(sweeps(writer) + 1))

@@ -123,7 +123,7 @@ class _Planner:
             task = self._task(template)
             side = None
             if task is not None:
-                variables = {**task.variables, **start.run.env_vars}
+                variables = {**task.variables, **start.variables}
                 side = _side(start.code, task, start.code.template(task, variables).template)
             self._sides[template.name] = side
         return self._sides[template.name]

@@ -2,65 +2,184 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from dalsegno import _records as records
-from dalsegno.models import ActionRecord
+from dalsegno.models import ActionRecord, Phase
+from dalsegno_storage.check import chunks_of
+from dalsegno_storage.objects import Prepared, is_cut, object_key
 from dalsegno_storage.protocol import Writer as Transaction
 
 PART_BYTES = 4 << 20
 """Objects larger than this are written ahead of their record, in transactions of about this size."""
 
-Put = tuple[bytes, bytes]
+Pair = tuple[bytes, bytes]
+"""A key and what is stored under it."""
+
+
+class Put(NamedTuple):
+    """An object that a record refers to, and what stores it unless it is there.
+
+    `pairs` store it, in this order, that of the object last. They are empty when it was found to be there, and then
+    `again` makes them, should it have been removed by the time when the record is written. `below` are the objects that
+    it refers to itself.
+    """
+
+    key: bytes
+    pairs: Sequence[Pair] | Large
+    again: Callable[[], Iterable[Pair]]
+    below: Sequence[Put] = ()
+
+
+def found(kind: str, digest: bytes, read: Callable[[], bytes], below: Sequence[Put] = ()) -> Put:
+    """An object that is there now; `read` gives its bytes, and `below` are the objects that it refers to."""
+    return Put(object_key(digest), (), lambda: Prepared(digest, kind, read()).parts, below)
+
+
+class Kept:
+    """An object that many records refer to; `seen` counts the removals up to when it was last known to be there."""
+
+    __slots__ = ("put", "seen")
+
+    def __init__(self, put: Put) -> None:
+        self.put = put
+        self.seen = -1
+
+    def is_there(self, seen: int) -> None:
+        """It has been stored; from now on what stores it is made again when it is needed."""
+        self.seen = seen
+        self.put = _without_pairs(self.put)
 
 
 class End(NamedTuple):
     """How an action ended, and what is to be stored with that.
 
-    `puts` are the objects that the record refers to. `durable` says whether the disk is waited for. `call` is the digest
-    of the call that the action can stand for from now on, b"" for none.
+    `puts` are the objects that the record refers to, but for its template, which `template` keeps. `durable` says whether
+    the disk is waited for. `call` is the digest of the call that the action can stand for from now on, b"" for none.
     """
 
     record: ActionRecord
-    puts: list[Put] = []
+    puts: Sequence[Put] = ()
     durable: bool = True
     call: bytes = b""
+    template: Kept | None = None
 
 
-def is_over(transaction: Transaction, key: bytes) -> bool:
+class Outcome(NamedTuple):
+    """How an action ended, for the record and for its caller."""
+
+    end: End
+    value: Any = None
+    error: BaseException | None = None
+
+
+def is_over(transaction: Transaction, key: bytes, attempts: int) -> bool:
+    """Whether the record of an action stays as it is: it has ended, and was not aborted and begun once more since, as it
+    may be when its run is resumed."""
     data = transaction.get(key)
-    return data is not None and records.phase_of(data).is_terminal
+    if data is None:
+        return False
+    phase, recorded = records.standing_of(data)
+    return phase.is_terminal and not (phase is Phase.ABORTED and attempts > recorded)
 
 
-def put_missing(transaction: Transaction, puts: Sequence[Put]) -> None:
-    for key, data in puts:
+def put_missing(transaction: Transaction, puts: Iterable[Put]) -> None:
+    """Store those of the objects that are not there, each after those that it refers to.
+
+    That an object is there says nothing of what it refers to: both may have been unreached, and only one removed so far.
+    """
+    for put in puts:
+        put_missing(transaction, put.below)
+        record = transaction.get(put.key)
+        if record is None or any(transaction.get(object_key(each)) is None for each in chunks_of(record)):
+            put_pairs(transaction, put.pairs or put.again())
+
+
+class Large:
+    """What stores an object that is too large to be held: made anew whenever it is gone through, one by one."""
+
+    def __init__(self, make: Callable[[], Iterable[Pair]]) -> None:
+        self._make = make
+        self._chunks: list[bytes] = []
+        self._last: Pair | None = None
+
+    @classmethod
+    def unless_small(cls, make: Callable[[], Iterable[Pair]]) -> list[Pair] | Large:
+        """What `make` gives, held where it is of at most PART_BYTES."""
+        held: list[Pair] = []
+        size = 0
+        for pair in make():
+            held.append(pair)
+            size += len(pair[1])
+            if size > PART_BYTES:
+                return cls(make)
+        return held
+
+    def __iter__(self) -> Iterator[Pair]:
+        chunks: list[bytes] = []
+        for pair in self._make():
+            if is_cut(pair[1]):
+                self._chunks, self._last = chunks, pair
+            else:
+                chunks.append(pair[0])
+            yield pair
+
+    def missing(self, transaction: Transaction) -> Iterable[Pair]:
+        """What is still to be stored: the object alone where its chunks are there since it was gone through."""
+        if self._last is None or any(transaction.get(chunk) is None for chunk in self._chunks):
+            return self
+        return (self._last,)
+
+
+def put_pairs(transaction: Transaction, pairs: Iterable[Pair]) -> None:
+    """Store what is not there."""
+    if isinstance(pairs, Large):
+        pairs = pairs.missing(transaction)
+    for key, data in pairs:
         if transaction.get(key) is None:
             transaction.put(key, data)
 
 
-def putting(puts: Sequence[Put]) -> Callable[[Transaction], None]:
-    return lambda transaction: put_missing(transaction, puts)
-
-
-def unless_there(key: bytes, data: bytes) -> Callable[[Transaction], bytes | None]:
-    return lambda transaction: data if transaction.get(key) is None else None
-
-
-def small(puts: list[Put]) -> bool:
+def small(puts: Iterable[Put]) -> bool:
     """Whether the puts may go into one transaction with a record."""
-    return sum(len(data) for _, data in puts) <= PART_BYTES
-
-
-def parts(puts: list[Put]) -> Iterator[list[Put]]:
-    """The puts in slices of about PART_BYTES."""
-    part: list[Put] = []
     size = 0
-    for put in puts:
-        part.append(put)
-        size += len(put[1])
-        if size >= PART_BYTES:
-            yield part
-            part, size = [], 0
+    for put in _all(puts):
+        if isinstance(put.pairs, Large):
+            return False
+        size += sum(len(data) for _, data in put.pairs)
+    return size <= PART_BYTES
+
+
+def parts(puts: Iterable[Put]) -> Iterator[list[Pair]]:
+    """What can be stored ahead of a record, in slices of about PART_BYTES.
+
+    That is what refers to nothing: an object that does is stored in one transaction with a look at what it refers to, so
+    that whoever finds it there knows that everything below it is there too.
+    """
+    part: list[Pair] = []
+    size = 0
+    for put in _all(puts):
+        for pair in put.pairs:
+            if is_cut(pair[1]) or put.below:
+                continue
+            part.append(pair)
+            size += len(pair[1])
+            if size >= PART_BYTES:
+                yield part
+                part, size = [], 0
     if part:
         yield part
+
+
+def _all(puts: Iterable[Put], seen: set[bytes] | None = None) -> Iterator[Put]:
+    seen = set() if seen is None else seen
+    for put in puts:
+        if put.pairs and put.key not in seen:
+            seen.add(put.key)
+            yield from _all(put.below, seen)
+            yield put
+
+
+def _without_pairs(put: Put) -> Put:
+    return put._replace(pairs=(), below=tuple(map(_without_pairs, put.below)))

@@ -1,6 +1,7 @@
 """Records as keys and bytes: the layout of what the ledger stores, but for bundles, which encode themselves.
 
-Every record is one msgpack array whose first element is the number of its layout. Keys are a tag byte followed by
+Every record is one msgpack array whose first element is the number of its layout, with a checksum behind it: the store
+does not notice a flipped bit, and what is no object has no digest. Keys are a tag byte followed by
 fixed-width big-endian numbers, so that a run's actions and logs lie together in the order in which they came; the
 last eight bytes of an action's key are its path, so that a name is found by reading keys alone. Index keys end in
 the run's id, which grows with time, so that a reverse scan gives the newest first. `FORMAT.md` has the tables.
@@ -10,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import msgpack
 
 from dalsegno._identity import ROOT_NAME, action_name
-from dalsegno.errors import DecodeError
+from dalsegno.errors import DamagedRecordError, DecodeError
 from dalsegno.models import (
     ActionRecord,
     Attempt,
@@ -31,7 +33,10 @@ from dalsegno.models import (
 if TYPE_CHECKING:
     from dalsegno.bundle import Manifest
 
-LAYOUT = 1
+LAYOUT = 2
+
+CHECKSUM = 4
+"""How many bytes of checksum stand behind a record."""
 
 _PHASES = list(Phase)
 _PHASE_NUMBER = {phase: number for number, phase in enumerate(_PHASES)}
@@ -39,7 +44,41 @@ _PHASE_NUMBER = {phase: number for number, phase in enumerate(_PHASES)}
 _pack = msgpack.packb
 
 
+def sealed(data: bytes) -> bytes:
+    """The bytes of a record with their checksum; objects have a digest instead."""
+    return data + crc32(data).to_bytes(CHECKSUM, "big")
+
+
+def opened(data: bytes, what: str) -> bytes:
+    """The inverse of `sealed`; DamagedRecordError when a bit of it is another."""
+    content = data[:-CHECKSUM]
+    if crc32(content) != int.from_bytes(data[-CHECKSUM:], "big") or len(data) < CHECKSUM:
+        raise DamagedRecordError(what)
+    return content
+
+
+def pack_record(*fields: object) -> bytes:
+    """A record of these fields."""
+    return sealed(_pack((LAYOUT, *fields)))
+
+
+def unpack_record(data: bytes, what: str) -> list[Any]:
+    """The fields of a record; DamagedRecordError, or DecodeError for one of another release."""
+    return _unpack(opened(data, what), what)
+
+
+def pack_number(number: int) -> bytes:
+    """A record that is a number and nothing else."""
+    return sealed(number.to_bytes(8, "big"))
+
+
+def unpack_number(data: bytes, what: str) -> int:
+    """The inverse of `pack_number`."""
+    return int.from_bytes(opened(data, what), "big")
+
+
 def _unpack(data: bytes, what: str) -> list[Any]:
+    """The fields of an object or of a record without its checksum."""
     try:
         fields = msgpack.unpackb(data, strict_map_key=False)
     except (ValueError, msgpack.UnpackException) as error:
@@ -166,11 +205,11 @@ def pack_run(run: RunRecord) -> bytes:
         dict(run.custom_context),
         relation and list(relation),
     ]
-    return bytes(_pack(fields))
+    return sealed(_pack(fields))
 
 
 def unpack_run(run_id: int, data: bytes) -> RunRecord:
-    f = _unpack(data, "run")
+    f = unpack_record(data, "run")
     project, domain, name, task, template, bundle, manifest, code, phase, *rest = f
     started_at, ended_at, labels, env_vars, custom_context, relation = rest
     return RunRecord(
@@ -244,11 +283,11 @@ def pack_action(action: ActionRecord) -> bytes:
         action.classes,
         [[start, end, list(failure)] for start, end, failure in action.failed_attempts],
     ]
-    return bytes(_pack(fields))
+    return sealed(_pack(fields))
 
 
 def unpack_action(run_id: int, seq: int, data: bytes) -> ActionRecord:
-    f = _unpack(data, "action")
+    f = unpack_record(data, "action")
     parent, short_name, key, path, group, template = f[:6]
     return ActionRecord(
         run_id,
@@ -275,10 +314,10 @@ def unpack_action(run_id: int, seq: int, data: bytes) -> ActionRecord:
     )
 
 
-def phase_of(data: bytes) -> Phase:
-    """The phase in an action record."""
-    number: int = _unpack(data, "action")[7]
-    return _PHASES[number]
+def standing_of(data: bytes) -> tuple[Phase, int]:
+    """The phase in an action record, and the number of attempts."""
+    fields = unpack_record(data, "action")
+    return _PHASES[fields[7]], fields[8]
 
 
 # Templates and the other objects
@@ -320,21 +359,21 @@ def unpack_manifest(data: bytes) -> Manifest:
 
 
 def pack_log(stream: str, at: int, text: str, attempt: int) -> bytes:
-    return bytes(_pack([LAYOUT, stream, at, text.encode("utf-8", "surrogatepass"), attempt]))
+    return pack_record(stream, at, text.encode("utf-8", "surrogatepass"), attempt)
 
 
 def unpack_log(data: bytes) -> tuple[str, int, str, int]:
-    stream, at, text, attempt = _unpack(data, "log")
+    stream, at, text, attempt = unpack_record(data, "log")
     return stream, at, text.decode("utf-8", "surrogatepass"), attempt
 
 
 def pack_cached(action: ActionRecord) -> bytes:
-    return bytes(_pack([LAYOUT, action.run_id, action.seq, action.ended_at]))
+    return pack_record(action.run_id, action.seq, action.ended_at)
 
 
 def unpack_cached(data: bytes) -> tuple[int, int, int]:
     """Run, number and end of the action that can stand for a call."""
-    run_id, seq, ended_at = _unpack(data, "cache")
+    run_id, seq, ended_at = unpack_record(data, "cache")
     return run_id, seq, ended_at
 
 

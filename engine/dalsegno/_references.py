@@ -17,7 +17,7 @@ from dalsegno.errors import DecodeError
 from dalsegno.models import ActionRecord, Ref, RunRecord, TaskTemplate, Values
 from dalsegno_storage.digest import DIGEST_SIZE
 
-TABLES = frozenset(b"rnalicdpg")
+TABLES = frozenset(b"rnalicdpgo")
 """The first bytes of the keys that are known here; nothing is removed from a store that has others."""
 
 REFERRING = ("template", "bundle", "value")
@@ -92,6 +92,11 @@ def of_template(template: TaskTemplate) -> Iterator[Reference]:
         yield Reference("blob", template.pickle)
     if template.closure:
         yield Reference("closure", template.closure)
+
+
+def may_hold_files(data: bytes) -> bool:
+    """Whether an encoded value can refer to anything: a quick look, which only says no when it is sure."""
+    return Tag.FILE in data or Tag.DIR in data
 
 
 def of_value(data: Buffer) -> Iterator[Reference]:

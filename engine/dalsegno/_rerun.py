@@ -11,6 +11,7 @@ from dalsegno._ledger import Ledger
 from dalsegno._module_names import recorded_module_name
 from dalsegno._request import Request
 from dalsegno._reuse import Source
+from dalsegno._secrets import given_again
 from dalsegno._start import Place, Start, prepare
 from dalsegno._values import Encoded, Resolve, arranged, encode_named, parts_of, values_digest
 from dalsegno.codec import decode
@@ -73,6 +74,7 @@ def again(place: Place, settings: RunSettings, request: Request) -> Start:
         manifest=code.manifest or old.manifest,
         relation=relation,
     )
+    start = replace(start, sources=(old.id,))
     return start if source is None else _recovering(start, source, template)
 
 
@@ -104,7 +106,7 @@ def _inherited(settings: RunSettings, source: RunRecord) -> RunSettings:
         settings,
         project=settings.project or source.project,
         domain=settings.domain or source.domain,
-        env_vars={**source.env_vars, **settings.env_vars},
+        env_vars=given_again(source.name, source.env_vars, settings.env_vars),
         labels={**source.labels, **settings.labels},
         custom_context={**source.custom_context, **settings.custom_context},
     )

@@ -34,7 +34,7 @@ class RetryStrategy:
 class Timeout(NamedTuple):
     """How long a task may take, in seconds or as timedelta; None is no limit.
 
-    `max_runtime` is for each attempt, `max_queued_time` for waiting until a thread is free, `deadline` for everything
+    `max_runtime` is for each attempt, `max_queued_time` for waiting until a slot and a thread are free, `deadline` for everything
     from the call to the last attempt. A sync task that is out of time fails on time, but its thread goes on until its
     code returns; it can call no more tasks, and is not tried again.
     """

@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from dalsegno._cache import CacheUse, cached, call_digest
+from dalsegno._cache import cached, call_digest
+from dalsegno._earlier import Earlier
 from dalsegno._identity import ROOT_KEY, ROOT_NAME
 from dalsegno._ledger import Ledger
-from dalsegno._puts import Put
+from dalsegno._ownership import CacheUse, Manner, Tenure
+from dalsegno._puts import Kept, Put
+from dalsegno._redaction import Redactor
 from dalsegno._reuse import Source, taken_over
+from dalsegno._secrets import recorded
 from dalsegno._values import Encoded, encode_named, parts_of
 from dalsegno.errors import UsageError
 from dalsegno.models import ActionRecord, Phase, Relation, RunRecord
@@ -36,13 +40,27 @@ class Place(Protocol):
     @property
     def settings(self) -> RunSettings: ...
 
+    @property
+    def redactor(self) -> Redactor: ...
+
+
+class Resumed(NamedTuple):
+    """What a run goes on from: its owner so far, its root in the next attempt, and what it has recorded."""
+
+    before: Tenure
+    root: ActionRecord
+    earlier: Earlier
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
     """A run to be: its record without an id, its root, its code, and the objects to store with it.
 
-    `values` are None where the body is to get what was recorded. `source` is the run that results are taken from, and
-    `taken` the recorded action whose result the whole run takes over, with the kind of origin.
+    `puts` and `kept` are the objects that it refers to, but for those that runs have whose ids are in `sources`.
+    `variables` are those that are set for the run; the record has them without secrets. `values` are None where the body
+    is to get what was recorded. `source` is the run that results are taken from, and `taken` the recorded action whose
+    result the whole run takes over, with the kind of origin. `resumed` is for a run that is recorded already. `most` is
+    how many bodies execute at once, 0 for any number.
     """
 
     run: RunRecord
@@ -50,12 +68,32 @@ class Start:
     code: RunCode
     values: dict[str, Any] | None
     encoded: Encoded
+    variables: Mapping[str, str]
     puts: list[Put]
+    kept: tuple[Kept, ...]
+    sources: tuple[int, ...]
     durable: bool
     template: Recorded
     caching: CacheUse
     source: Source | None = None
     taken: tuple[ActionRecord, str] | None = None
+    resumed: Resumed | None = None
+    most: int = 0
+
+    async def record(self, ledger: Ledger) -> tuple[RunRecord, ActionRecord]:
+        """Record that the run begins, or goes on here; gives the run and its root."""
+        if self.resumed is not None:
+            before, root, _ = self.resumed
+            await ledger.take_over(self.run, before, root, resumed=True)
+            return self.run, root
+        return await ledger.create(
+            self.run,
+            self.root_record,
+            self.puts,
+            self.kept,
+            self.sources,
+            manner=Manner(self.durable, self.caching, self.most),
+        )
 
     def root_record(self, run: RunRecord) -> ActionRecord:
         """The record of the root action, once the run has an id."""
@@ -98,7 +136,7 @@ def first(
     root = start.root_record(start.run)
     call = call_digest(task, task.cache, start.template.basis, parts_of(encoded.values), root.classes)
     found = cached(place.ledger, task.cache, call)
-    return start if found is None else replace(start, taken=(found, "cache"))
+    return start if found is None else replace(start, taken=(found, "cache"), sources=(found.run_id,))
 
 
 def prepare(
@@ -130,7 +168,7 @@ def prepare(
         phase=Phase.RUNNING,
         started_at=time.time_ns(),
         labels=dict(settings.labels),
-        env_vars=dict(settings.env_vars),
+        env_vars=recorded(place.redactor, settings.env_vars),
         custom_context=dict(settings.custom_context),
         relation=relation,
     )
@@ -140,8 +178,12 @@ def prepare(
         code,
         values,
         encoded,
-        [*code.puts, *template.puts, *ledger.blobs(encoded.blobs), *ledger.objects(encoded)],
+        settings.env_vars,
+        ledger.objects(encoded),
+        (*code.kept, template.kept),
+        (),
         (settings.durability or own.durability) != "relaxed",
         template,
         "off" if settings.disable_run_cache else "overwrite" if settings.overwrite_cache else "use",
+        most=settings.max_action_concurrency,
     )

@@ -128,7 +128,8 @@ class _Explainer:
                 return Why(
                     action.name, template.name, verdict, "same code and inputs as in a run that was deleted"
                 )
-            reason = f"same code and inputs as {place[1]} of run {place[0]}"
+            same = "the value of the same place," if template.kind == "durable" else "same code and inputs as"
+            reason = f"{same} {place[1]} of run {place[0]}"
             return Why(action.name, template.name, verdict, reason, (), place)
         found = tuple(self._found(action, template, counterpart, parent, forced=forced, met=met))
         verdict = "forced" if found and found[0].kind == "forced" else "executed"
@@ -157,13 +158,16 @@ class _Explainer:
             yield Difference(
                 "opaque", "its inputs hold something pickled, of which nobody knows what it is equal to"
             )
-        if counterpart is None:
+        if counterpart is None and template.kind != "durable":
             candidates = source.anywhere(action.key)
             counterpart = candidates[0] if candidates else None
         if counterpart is None:
             like = self._alike(parent, template, action, met)
             if like is None:
-                yield Difference("call", f"there is no such call of {template.name} in run {relation.run}")
+                where = "in this place of" if template.kind == "durable" else "in"
+                yield Difference(
+                    "call", f"there is no such call of {template.name} {where} run {relation.run}"
+                )
                 return
             counterpart = like
         if not counterpart.phase.is_success:

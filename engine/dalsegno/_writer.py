@@ -13,6 +13,9 @@ Two kinds of work:
   for it; it goes along with the next commit or after `DELAY` seconds. A later put to the same key replaces it, and
   `forget` takes it back: the record that an action has begun is never written when the action ends first.
 
+A commit that fails may have taken place or not. Before anything is run again, or fails, it is read which operations are
+there: whoever hands one in says how to tell, and of lazy puts it is known what they were to write.
+
 An operation may rely on every lazy put that was handed in before it: when the store fails to take one, it is kept for
 the next group and the operations of this group get the error. A lazy put whose value cannot even be made is dropped with
 a logged error; what others rely on is made before it is handed in.
@@ -29,19 +32,31 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from operator import itemgetter
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
-from dalsegno._loops import AsyncioWait, Wait, new_wait
-from dalsegno_storage.errors import StoreClosedError, StoreError, StoreForkedError
+from dalsegno._loops import cancel_again, new_wait
+from dalsegno._tickets import Blocked, Landed, Ticket, wake
+from dalsegno_storage.errors import (
+    DamagedObjectError,
+    DamagedRecordError,
+    ObjectNotFoundError,
+    StoreClosedError,
+    StoreDamagedError,
+    StoreError,
+    StoreForkedError,
+)
 from dalsegno_storage.protocol import Store
 from dalsegno_storage.protocol import Writer as Transaction
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Future
+    pass
 
 T = TypeVar("T")
 
 _logger = logging.getLogger("dalsegno")
+
+MOMENT = 0.3
+"""How many seconds other writers are waited for when somebody wants to leave."""
 
 DELAY = 0.02
 """How far behind a lazy put may be, in seconds."""
@@ -49,54 +64,41 @@ DELAY = 0.02
 Make = Callable[[Transaction], bytes | None]
 """Makes the value of a lazy put at the moment of writing; None leaves the key alone."""
 
+_OF_ONE_THING = (ObjectNotFoundError, DamagedObjectError, DamagedRecordError)
+"""What a store says of one object or record, while others can be written."""
+
 GROUP_BYTES = 8 << 20
 """A group is closed when the sizes announced for its operations reach this."""
+
+
+class Watch(Protocol):
+    """Is told of every transaction, in the writer's thread."""
+
+    def begin(self, transaction: Transaction) -> None:
+        """A transaction has begun; the one before it may not have been committed."""
+
+    def committed(self) -> None:
+        """It has been committed."""
 
 
 class _UnmakeableError(Exception):
     """The value of a lazy put could not be made."""
 
 
-class _Blocked:
-    """A wait of a thread that has no event loop."""
+class _FailedError(Exception):
+    """A transaction failed: before it began, at work, or in its commit; `__cause__` is why."""
 
-    __slots__ = ("_lock",)
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-
-    def done(self) -> None:
-        self._lock.release()
-
-    def block(self) -> None:
-        self._lock.acquire()
-
-
-class _Ticket(Generic[T]):
-    """One operation on its way, and who waits for it."""
-
-    __slots__ = ("error", "operation", "result", "size", "waiter")
-
-    def __init__(self, operation: Callable[[Transaction], T], size: int, waiter: Wait | _Blocked) -> None:
-        self.operation = operation
-        self.size = size
-        self.waiter = waiter
-        self.result: T | None = None
-        self.error: BaseException | None = None
-
-    def outcome(self) -> T:
-        if self.error is not None:
-            raise self.error
-        return cast(T, self.result)
+    def __init__(self, *, begun: bool, committing: bool) -> None:
+        self.begun, self.committing = begun, committing
 
 
 class Writer:
     """Owns the write transactions of one store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, watch: Watch | None = None) -> None:
         self._store = store
-        self._queue: SimpleQueue[_Ticket[object] | None] = SimpleQueue()
+        self._watch = watch
+        self._queue: SimpleQueue[Ticket[object] | None] = SimpleQueue()
         self._lazy: dict[bytes, Make] = {}
         self._closed = False
         self._pid = os.getpid()
@@ -104,20 +106,51 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._gate = threading.Lock()  # nothing is handed in once `close` has begun
         self._unwritten: BaseException | None = None
+        self._patience: float | None = None
+        self._made: dict[bytes, bytes] = {}
+        """What the lazy puts of the newest transaction have written."""
 
-    async def commit(self, operation: Callable[[Transaction], T], *, size: int = 0) -> T:
+    async def commit(
+        self, operation: Callable[[Transaction], T], *, landed: Landed | None = None, size: int = 0
+    ) -> T:
         """Run `operation` in a transaction and give its result once it is on disk.
 
-        Cancelling the caller does not take the operation back.
+        When a commit fails, `landed` tells whether it took place nevertheless; an operation without it counts as not
+        written. Cancelling the caller does not take the operation back.
         """
-        ticket = _Ticket(operation, size, waiter := new_wait())
+        ticket = Ticket(operation, landed, size, waiter := new_wait())
         self._put(ticket)
         await waiter.wait()
         return ticket.outcome()
 
-    def commit_blocking(self, operation: Callable[[Transaction], T], *, size: int = 0) -> T:
+    async def commit_unless_cancelled(
+        self, operation: Callable[[Transaction], T], *, landed: Landed | None = None
+    ) -> T:
+        """The same, but cancelling the caller takes back what has not begun, and does not keep it from the result of what
+        has; the caller is cancelled again where it waits next."""
+        ticket = Ticket(operation, landed, 0, waiter := new_wait())
+        ticket.make_withdrawable()
+        self._put(ticket)
+        try:
+            await waiter.wait()
+        except BaseException:
+            if ticket.withdraw():
+                raise
+            # Whoever is told of the end reads `waiter` after it has set `finished`.
+            ticket.waiter = waiter = new_wait()
+            from anyio import CancelScope  # whoever only reads a store does not need it
+
+            with CancelScope(shield=True):
+                if not ticket.finished:
+                    await waiter.wait()
+            cancel_again()
+        return ticket.outcome()
+
+    def commit_blocking(
+        self, operation: Callable[[Transaction], T], *, landed: Landed | None = None, size: int = 0
+    ) -> T:
         """The same for a thread without an event loop."""
-        ticket = _Ticket(operation, size, waiter := _Blocked())
+        ticket = Ticket(operation, landed, size, waiter := Blocked())
         self._put(ticket)
         waiter.block()
         return ticket.outcome()
@@ -133,6 +166,12 @@ class Writer:
         """Take back a lazy put that has not been written yet."""
         self._lazy.pop(key, None)
 
+    def hurry(self) -> None:
+        """From now on wait for other writers for a moment only: somebody wants to leave."""
+        if self._patience is None and hasattr(self._store, "busy_timeout"):
+            self._patience = self._store.busy_timeout
+            self._store.busy_timeout = min(self._patience, MOMENT)
+
     def close(self) -> None:
         """Write everything that is waiting and end the thread; closing twice is fine.
 
@@ -140,6 +179,13 @@ class Writer:
         """
         if self._closed or self._pid != os.getpid():
             return
+        try:
+            self._close()
+        finally:
+            if self._patience is not None and hasattr(self._store, "busy_timeout"):
+                self._store.busy_timeout = self._patience
+
+    def _close(self) -> None:
         with self._gate:
             self._closed = True
             self._queue.put(None)
@@ -164,9 +210,9 @@ class Writer:
     def _place(self) -> str:
         return str(getattr(self._store, "path", "memory:"))
 
-    def _put(self, ticket: _Ticket[T]) -> None:
+    def _put(self, ticket: Ticket[T]) -> None:
         with self._open():
-            self._queue.put(cast(_Ticket[object], ticket))
+            self._queue.put(cast(Ticket[object], ticket))
 
     def _work(self) -> None:
         closing = False
@@ -184,7 +230,7 @@ class Writer:
             lazy = self._take_lazy()
             if group or lazy:
                 self._write(group, lazy)
-                _wake(group)
+                wake(group)
 
     def _take_lazy(self) -> list[tuple[bytes, Make]]:
         taken: list[tuple[bytes, Make]] = []
@@ -196,7 +242,7 @@ class Writer:
         taken.sort(key=itemgetter(0))  # a store takes ordered keys several times faster
         return taken
 
-    def _next_group(self) -> tuple[list[_Ticket[object]], int]:
+    def _next_group(self) -> tuple[list[Ticket[object]], int]:
         """The first operation to come, or nothing when lazy puts have waited long enough."""
         while True:
             try:
@@ -208,69 +254,91 @@ class Writer:
             if self._closed:
                 return [], 0
 
-    def _write(self, group: list[_Ticket[object]], lazy: list[tuple[bytes, Make]]) -> None:
+    def _write(self, group: list[Ticket[object]], lazy: list[tuple[bytes, Make]]) -> None:
         try:
             self._transact(group, lazy)
             self._unwritten = None
-        except BaseException as error:
-            if len(group) == 1 and not lazy:
-                group[0].error = error
+        except _FailedError as failed:
+            error = cast(BaseException, failed.__cause__)
+            alone = len(group) == 1 and not lazy
+            group, lazy = self._not_landed(failed, group, lazy)
+            # The same again would wait for the same lock, or write to a file that nobody will find.
+            hopeless = not failed.begun or (failed.committing and isinstance(error, StoreDamagedError))
+            if alone or hopeless:
+                self._keep(lazy, error)
+                for ticket in group:
+                    ticket.error = error
                 return
-            failed = self._write_alone(lazy)
+            unwritten = self._write_alone(lazy)
             for ticket in group:
-                if failed is None:
+                if unwritten is None:
                     self._write([ticket], [])
                 else:
-                    ticket.error = failed
+                    ticket.error = unwritten
+
+    def _not_landed(
+        self, failed: _FailedError, group: list[Ticket[object]], lazy: list[tuple[bytes, Make]]
+    ) -> tuple[list[Ticket[object]], list[tuple[bytes, Make]]]:
+        """What a transaction that failed has not written; the operations that it has written have their results."""
+        if not failed.committing or isinstance(failed.__cause__, StoreDamagedError):
+            return group, lazy
+        try:
+            with self._store.read() as reader:
+                return (
+                    [ticket for ticket in group if ticket.landed is None or not ticket.landed(reader)],
+                    [(key, make) for key, make in lazy if reader.get(key) != self._made.get(key)],
+                )
+        except Exception:  # whatever it is, it must not end the one thread that writes
+            return group, lazy
+
+    def _keep(self, lazy: list[tuple[bytes, Make]], error: BaseException) -> None:
+        """Have lazy puts written with a later group."""
+        for key, make in lazy:
+            self._lazy.setdefault(key, make)
+        if lazy:
+            self._unwritten = error
 
     def _write_alone(self, lazy: list[tuple[bytes, Make]]) -> BaseException | None:
         """Write lazy puts one by one; gives the store's error if it would not take them all."""
         for number, (key, make) in enumerate(lazy):
             try:
                 self._transact([], [(key, make)])
-            except _UnmakeableError:
-                _logger.exception("something that an action left could not be recorded")
-            except BaseException as error:
-                for later, its_make in lazy[number:]:
-                    self._lazy.setdefault(later, its_make)
-                self._unwritten = error
+            except _FailedError as failed:
+                if not self._not_landed(failed, [], [(key, make)])[1]:
+                    continue
+                if isinstance(failed.__cause__, _UnmakeableError):
+                    _logger.exception("something that an action left could not be recorded")
+                    continue
+                error = cast(BaseException, failed.__cause__)
+                self._keep(lazy[number:], error)
                 return error
         self._unwritten = None
         return None
 
-    def _transact(self, group: list[_Ticket[object]], lazy: list[tuple[bytes, Make]]) -> None:
-        with self._store.write() as transaction:
-            for key, make in lazy:
-                try:
-                    value = make(transaction)
-                except StoreError:
-                    raise
-                except Exception as error:
-                    raise _UnmakeableError() from error
-                if value is not None:
-                    transaction.put(key, value)
-            for ticket in group:
-                ticket.result = ticket.operation(transaction)
-        self.commits += 1
-
-
-def _wake(group: list[_Ticket[object]]) -> None:
-    """Wake everyone in the group, with one call per event loop."""
-    by_loop: dict[AbstractEventLoop, list[Future[None]]] = {}
-    for ticket in group:
-        waiter = ticket.waiter
-        if isinstance(waiter, AsyncioWait):
-            by_loop.setdefault(waiter.loop, []).append(waiter.future)
-        else:
-            waiter.done()
-    for loop, futures in by_loop.items():
+    def _transact(self, group: list[Ticket[object]], lazy: list[tuple[bytes, Make]]) -> None:
+        begun = committing = False
+        self._made.clear()
         try:
-            loop.call_soon_threadsafe(_resolve, futures)
-        except RuntimeError:  # that loop has been closed: nobody in it waits any more
-            continue
-
-
-def _resolve(futures: list[Future[None]]) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_result(None)
+            with self._store.write() as transaction:
+                begun = True
+                if self._watch is not None:
+                    self._watch.begin(transaction)
+                for key, make in lazy:
+                    try:
+                        value = make(transaction)
+                    except Exception as error:
+                        if isinstance(error, StoreError) and not isinstance(error, _OF_ONE_THING):
+                            raise
+                        raise _UnmakeableError() from error
+                    if value is not None:
+                        transaction.put(key, value)
+                        self._made[key] = value
+                for ticket in group:
+                    if ticket.begin():
+                        ticket.result = ticket.operation(transaction)
+                committing = True
+        except BaseException as error:
+            raise _FailedError(begun=begun, committing=committing) from error
+        self.commits += 1
+        if self._watch is not None:
+            self._watch.committed()

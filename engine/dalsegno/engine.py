@@ -2,50 +2,67 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
 
 import anyio
-from anyio.abc import TaskStatus
 
-from dalsegno._cache import meeting_place
-from dalsegno._capture import captured
-from dalsegno._context import current
+from dalsegno._closing import close
+from dalsegno._driver import Driver
 from dalsegno._identity import ROOT_NAME
 from dalsegno._ledger import Ledger
 from dalsegno._listing import Query
-from dalsegno._live import LiveRun
-from dalsegno._loops import Home, is_being_cancelled, is_cancellation
+from dalsegno._logs import LOG_LIMIT
+from dalsegno._loops import Home
 from dalsegno._module_names import recorded_module_name
+from dalsegno._ownership import meeting_place
+from dalsegno._redaction import Redact, Redactor
 from dalsegno._request import Request, check_named
-from dalsegno._runner import LiveAction, Outcome
+from dalsegno._resume import RECOVERIES, Wish, prepare
 from dalsegno._start import Start
 from dalsegno.codec import encode_map
 from dalsegno.config import find_config
-from dalsegno.errors import ConfigError, EngineClosedError, UsageError
+from dalsegno.errors import (
+    CannotResumeError,
+    ConfigError,
+    DalsegnoError,
+    EngineClosedError,
+    RunTakenOverError,
+    UsageError,
+)
 from dalsegno.models import Phase, RunRecord
-from dalsegno.observers import Observer, notify
+from dalsegno.observers import Observer
 from dalsegno.run_context import RunContext
-from dalsegno.runs import Run
-from dalsegno.settings import Durability, RunOptions, RunSettings
+from dalsegno.runs import POLL, Run
+from dalsegno.settings import (
+    Durability,
+    RunOptions,
+    RunSettings,
+    checked_count,
+    checked_limit,
+    checked_redactor,
+)
 from dalsegno.task import Task
 from dalsegno_storage import Store, open_store
 
 if TYPE_CHECKING:
     from dalsegno._code import RunCode
     from dalsegno._codebase import Codebase
-    from dalsegno._elsewhere import Elsewhere
 
 __all__ = ["Engine"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-THREADS = 64
-"""How many sync tasks of one engine run at once, not counting those called by sync tasks."""
+_logger = logging.getLogger("dalsegno")
+
+_CLOSED = "the engine is not open; use it inside `async with Engine(…) as engine:`"
 
 
 class Engine:
@@ -55,6 +72,13 @@ class Engine:
     without one the configuration decides. Tasks run in the event loop that entered the engine; leaving the block
     waits for the runs that are still live, or aborts them when an exception leaves it. The engine installs no
     signal handlers, sets up no logging and shares nothing with other engines.
+
+    `redact` says what is kept out of recorded environment variables, logs and errors: True what looks like a secret,
+    patterns or a function from text to text besides, False nothing. `log_limit` is how many bytes of one action's log
+    are kept.
+
+    With `resume_interrupted` the engine goes on with the runs of its project and domain whose process is gone as soon as it
+    is opened. A run that was resumed `max_recoveries` times is parked: it is resumed only if that is forced.
     """
 
     def __init__(
@@ -65,6 +89,10 @@ class Engine:
         domain: str | None = None,
         durability: Durability = "full",
         observers: Iterable[Observer] = (),
+        redact: Redact = True,
+        log_limit: int = LOG_LIMIT,
+        resume_interrupted: bool = False,
+        max_recoveries: int = RECOVERIES,
     ) -> None:
         if not (store is None or isinstance(store, (str, Path)) or hasattr(store, "read")):
             raise ConfigError(f"store is a path, a URL or an open store, not {store!r}")
@@ -75,11 +103,14 @@ class Engine:
         self._given = None if store is None or isinstance(store, (str, Path)) else store
         self._place = config.store if self._given is None else str(getattr(store, "path", "memory:"))
         self._observers = tuple(observers)
+        self._redactor = checked_redactor(redact)
+        self._log_limit = checked_limit("log_limit", log_limit)
         self._store: Store | None = None
         self._ledger: Ledger | None = None
         self._codebase: Codebase | None = None
-        self._live: dict[int, LiveRun] = {}
-        self._elsewhere: dict[int, Elsewhere] = {}
+        self._driver: Driver | None = None
+        self._max_recoveries = checked_count("max_recoveries", max_recoveries)
+        self._resume_interrupted = resume_interrupted
 
     async def __aenter__(self) -> Self:
         if self._ledger is not None:
@@ -87,30 +118,33 @@ class Engine:
         self._store = self._given or open_store(self._place)
         self._ledger = Ledger(self._store)
         folder = getattr(self._store, "path", None)
-        self._turns = None if folder is None else meeting_place(Path(folder))
         from dalsegno._codebase import Codebase  # code is captured and loaded by an open engine only
 
         self._codebase = Codebase(self._ledger, Path(folder) if folder is not None else None)
-        self._home = Home()
-        self._threads = anyio.CapacityLimiter(THREADS)
-        self._tasks = anyio.create_task_group()
-        await self._tasks.__aenter__()
+        turns = None if folder is None else meeting_place(Path(folder))
+        self._driver = Driver(self._ledger, self._observers, self._redactor, self._log_limit, turns)
+        self._home = self._driver.home
+        await self._driver.open()
+        if self._resume_interrupted:
+            try:
+                await self.resume_all()
+            except BaseException as error:
+                await self.__aexit__(type(error), error, error.__traceback__)
+                raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            self._tasks.cancel_scope.cancel()
         try:
-            # The error is the caller's own: it goes on as it is, not in a group with what it cancelled.
-            await self._tasks.__aexit__(None, None, None)
+            if self._driver is not None:
+                await self._driver.close(abort=error is not None)
         finally:
             if self._ledger is not None:
                 self._ledger.close()
             if self._store is not None and self._given is None:
                 self._store.close()
-            self._store = self._ledger = self._codebase = None
+            self._store = self._ledger = self._codebase = self._driver = None
 
     # Running
 
@@ -131,14 +165,7 @@ class Engine:
 
     async def start(self, start: Start) -> Run[Any]:
         """Record a prepared run and start it."""
-        if not self.is_here():
-            raise UsageError("an engine runs tasks in the event loop that opened it; await this call there")
-        ledger = self.ledger
-        if start.taken is not None:
-            return await self._take_over(start, ledger)
-        nested = current.get() is not None
-        started: Run[Any] = await self._tasks.start(self._drive, start, ledger, nested)
-        return started
+        return Run(self, await self.driver.start(start))
 
     async def start_elsewhere(self, settings: RunSettings, request: Request) -> Run[Any]:
         """Start a rerun in a process of its own, which the engine waits for when it is closed."""
@@ -148,103 +175,86 @@ class Engine:
             )
         from dalsegno._elsewhere import start  # subprocesses are rare and take long to import
 
+        about_logs = {"redact": self._redactor.setting(), "log_limit": self._log_limit}
         inputs = encode_map(request.changed.items(), module_name=recorded_module_name)
-        await self.ledger.store(self.ledger.blobs(inputs.blobs))
-        elsewhere = await start(self.ledger, (self._place, self._settings, settings, request, inputs.data))
-        run_id = elsewhere.run.id
-        self._elsewhere[run_id] = elsewhere
-        self._tasks.start_soon(elsewhere.supervise, self._elsewhere.pop)
+        await self.ledger.store([self.ledger.file(*blob) for blob in inputs.blobs])
+        elsewhere = await start(
+            self.ledger, (self._place, self._settings, settings, request, inputs.data, about_logs)
+        )
+        self.driver.supervise(elsewhere)
         return Run(self, elsewhere.run)
 
-    async def _drive(
-        self, start: Start, ledger: Ledger, nested: bool, *, task_status: TaskStatus[Run[Any]]
-    ) -> None:
-        """Record a run, say so, and execute it to its end.
+    # Going on with runs, and stopping them
 
-        All in one task of the engine's, so that whoever cancels the start or closes the engine meanwhile cannot leave a
-        recorded run behind that nobody executes.
+    async def resume(
+        self,
+        run_name: str,
+        *,
+        task_template: Task[..., Any] | None = None,
+        take_over: bool = False,
+        force: bool = False,
+        env_vars: Mapping[str, str] | None = None,
+        project: str | None = None,
+        domain: str | None = None,
+    ) -> Run[Any]:
+        """Go on with a run whose process is gone: the same run, with its recorded code; comes back once it is started.
+
+        Actions that have ended are not executed again; those that had begun are, as another attempt. `take_over` takes the
+        run from a process that is stuck, which can record nothing for it from then on. `force` resumes a run that is parked,
+        because it was resumed `max_recoveries` times. `task_template` is refused if its code is not the recorded one.
+        `env_vars` are those of the run whose values are secret and were not recorded. Raises CannotResumeError for a run
+        that has ended, that is being executed, or that somebody else resumes at this moment.
         """
-        with anyio.CancelScope(shield=True):
-            record, root = await ledger.create(start.run, start.root_record, start.puts)
-        start.code.stored(start.template)
-        live = LiveRun(
-            record=record,
-            ledger=ledger,
-            code=start.code,
-            observers=self._observers,
-            durable=start.durable,
-            # A run that a task of another run waits for must not wait for that task's thread.
-            threads=anyio.CapacityLimiter(THREADS) if nested else self._threads,
-            home=self._home,
-            scope=anyio.CancelScope(),
-            done=Future(),
-            source=start.source,
-            caching=start.caching,
-            turns=self._turns,
+        run = self.get_run(run_name, project=project, domain=domain).record
+        wish = Wish(
+            task_template=task_template, take_over=take_over, force=force, env_vars=dict(env_vars or {})
         )
-        self._live[record.id] = live
-        counterpart = None if start.source is None else start.source.top
-        action = LiveAction(
-            live,
-            start.task,
-            start.values,
-            start.encoded,
-            root,
-            start.template.basis,
-            counterpart=counterpart,
-        )
-        task_status.started(Run(self, record))
-        if self._observers:
-            notify(self._observers, "run_started", record)
-            notify(self._observers, "action_started", record, root)
-        outcome: Outcome | None = None
-        try:
-            with captured(), live.scope:
-                outcome = await action.root_outcome()
-                error = outcome.error
-                # What a task lets out of its own accord must not stop the other runs; what stops this one goes on.
-                if isinstance(error, KeyboardInterrupt) or (
-                    error is not None and is_cancellation(error) and is_being_cancelled()
-                ):
-                    raise error
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._end(live, outcome)
+        return await self._resume(run, wish)
 
-    async def _take_over(self, start: Start, ledger: Ledger) -> Run[Any]:
-        """Record a run that has ended as it begins: its root takes over a recorded result."""
-        run = start.run._replace(phase=Phase.SUCCEEDED, ended_at=start.run.started_at)
-        record, root = await ledger.create(run, start.root_record, start.puts)
-        start.code.stored(start.template)
-        if self._observers:
-            notify(self._observers, "run_started", record)
-            notify(self._observers, "action_reused", record, root)
-            notify(self._observers, "run_finished", record)
-        return Run(self, record)
+    async def resume_all(self) -> list[Run[Any]]:
+        """Resume every interrupted run of the engine's project and domain, the oldest first; gives those that go on.
 
-    async def _end(self, live: LiveRun, outcome: Outcome | None) -> None:
-        live.ended = True
-        live.stop()
-        left = [action.closed_with_run() for action in live.open.values()]
-        live.open.clear()
+        A run that is left as it is, because it is parked or for another reason, is named in a warning. One that somebody
+        wanted stopped before its process was gone ends as aborted.
+        """
+        resumed: list[Run[Any]] = []
+        for run in reversed(self.list_runs(in_phase=Phase.INTERRUPTED, limit=sys.maxsize)):
+            try:
+                stop = self.ledger.tenure(run.record.id).stop
+                if stop is not None:
+                    await close(self.ledger, run.record, stop)
+                else:
+                    resumed.append(await self._resume(run.record, Wish()))
+            except DalsegnoError as error:
+                _logger.warning("%s", error)
+        return resumed
+
+    async def _resume(self, run: RunRecord, wish: Wish) -> Run[Any]:
         try:
-            assert outcome is not None  # run_body gives an outcome for everything that can be raised
-            ended = await live.ledger.end(live.record, outcome.end, left)
-        except Exception as error:
-            # The store failed: whoever waits for the run is told, now and later.
-            live.done.set_exception(error)
-            return
-        if self._observers:
-            reused = outcome.end.record.origin is not None
-            notify(
-                self._observers,
-                "action_reused" if reused else "action_finished",
-                ended,
-                outcome.end.record,
-            )
-            notify(self._observers, "run_finished", ended)
-        live.done.set_result(ended)
-        del self._live[live.record.id]
+            return await self.start(prepare(self, run, wish, self._max_recoveries))
+        except RunTakenOverError:
+            raise CannotResumeError(
+                run.name, "somebody else resumed or ended it at the same time", "wait for its end"
+            ) from None
+
+    async def abort(self, run_id: int, reason: str, *, take_over: bool = False) -> None:
+        """Have a run stopped, whoever executes it, and wait for its end; one that has ended stays as it is.
+
+        A run whose process is gone ends as aborted at once, and so does with `take_over` one whose process is stuck.
+        """
+        if self.stop(run_id, reason):
+            return await Run(self, self.ledger.run(run_id)).wait.aio()
+        asked = False
+        while not (run := self.ledger.run(run_id)).phase.is_terminal:
+            if take_over or run.phase is Phase.INTERRUPTED:
+                with suppress(RunTakenOverError):  # then look again
+                    await close(self.ledger, run, reason)
+            elif asked:
+                await anyio.sleep(POLL)
+            else:
+                asked = True
+                await self.ledger.ask_to_stop(run_id, reason)
+        return None
 
     # Looking
 
@@ -294,14 +304,21 @@ class Engine:
     def ledger(self) -> Ledger:
         """The records of the store."""
         if self._ledger is None:
-            raise EngineClosedError("the engine is not open; use it inside `async with Engine(…) as engine:`")
+            raise EngineClosedError(_CLOSED)
         return self._ledger
+
+    @property
+    def driver(self) -> Driver:
+        """The runs that this engine executes."""
+        if self._driver is None:
+            raise EngineClosedError(_CLOSED)
+        return self._driver
 
     @property
     def codebase(self) -> Codebase:
         """The code that is here and the code that is recorded."""
         if self._codebase is None:
-            raise EngineClosedError("the engine is not open; use it inside `async with Engine(…) as engine:`")
+            raise EngineClosedError(_CLOSED)
         return self._codebase
 
     @property
@@ -313,6 +330,11 @@ class Engine:
     def settings(self) -> RunSettings:
         """What holds for runs that say nothing else."""
         return self._settings
+
+    @property
+    def redactor(self) -> Redactor:
+        """What takes secrets out of texts before they are recorded."""
+        return self._redactor
 
     @property
     def home(self) -> Home:
@@ -329,21 +351,11 @@ class Engine:
 
     def live(self, run_id: int) -> Future[RunRecord] | None:
         """The end to come of a run that this engine executes, None for any other."""
-        live = self._live.get(run_id)
-        return None if live is None else live.done
+        return None if self._driver is None else self._driver.live(run_id)
 
     def stop(self, run_id: int, reason: str) -> bool:
         """Cancel a run that this engine executes; says whether it does."""
-        elsewhere = self._elsewhere.get(run_id)
-        if elsewhere is not None:
-            elsewhere.stop(reason)
-            return True
-        live = self._live.get(run_id)
-        if live is None:
-            return False
-        live.abort_reason = reason
-        live.home.call_soon(live.stop)
-        return True
+        return self._driver is not None and self._driver.stop(run_id, reason)
 
     def _place_of(self, project: str | None, domain: str | None) -> tuple[str, str]:
         return project or self._settings.project or "", domain or self._settings.domain or ""

@@ -12,6 +12,12 @@ DalsegnoError
 ├── RunExistsError                                  the run name is taken
 ├── RunNotDoneError                                 asked for a result that is not there yet
 ├── RunAbortedError                                 the run was aborted, so there is no result
+├── RunInterruptedError                             the process that executed the run is gone
+├── RunTakenOverError                               another process executes the run by now
+├── CannotResumeError                               a run that was to be resumed is left as it is
+├── ActionInterruptedError                          an at_most_once task had begun when its process ended
+├── RunInUseError                                   a run that was to be removed is live, pinned or needed
+├── CannotCollectError                              nothing was collected; it is not known what is reached
 ├── CodecError
 │   ├── EncodeError (also TypeError)                a value cannot be recorded
 │   └── DecodeError (also ValueError)               recorded bytes cannot be turned into a value
@@ -36,6 +42,7 @@ from typing import Any
 from dalsegno_storage.errors import (
     DalsegnoError,
     DamagedObjectError,
+    DamagedRecordError,
     KeyTooLongError,
     NotAStoreError,
     ObjectNotFoundError,
@@ -51,14 +58,18 @@ from dalsegno_storage.errors import (
 )
 
 __all__ = [
+    "ActionInterruptedError",
     "ActionNotFoundError",
     "BundleCaptureError",
     "BundleError",
     "BundleLoadError",
+    "CannotCollectError",
+    "CannotResumeError",
     "CodecError",
     "ConfigError",
     "DalsegnoError",
     "DamagedObjectError",
+    "DamagedRecordError",
     "DecodeError",
     "EncodeError",
     "EngineClosedError",
@@ -74,8 +85,11 @@ __all__ = [
     "RecordedError",
     "RunAbortedError",
     "RunExistsError",
+    "RunInUseError",
+    "RunInterruptedError",
     "RunNotDoneError",
     "RunNotFoundError",
+    "RunTakenOverError",
     "StoreBusyError",
     "StoreClosedError",
     "StoreDamagedError",
@@ -195,6 +209,58 @@ class RunAbortedError(DalsegnoError):
     def __init__(self, name: str, reason: str) -> None:
         self.name, self.reason = name, reason
         super().__init__(f"{name} was aborted: {reason}")
+
+
+class RunInterruptedError(DalsegnoError):
+    """The process that executed the run is gone, so nobody brings it to its end until it is resumed."""
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        super().__init__(
+            f"run {run!r} was interrupted: the process that executed it is gone; `dalsegno resume {run}` goes on with it"
+        )
+
+
+class RunTakenOverError(DalsegnoError):
+    """Another engine has taken the run over, so nothing that this one does is recorded any more."""
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        super().__init__(
+            f"run {run!r} was taken over by another process while this one was executing it, and goes on there; "
+            "nothing more is recorded here"
+        )
+
+
+class CannotResumeError(DalsegnoError):
+    """A run that was to be resumed is left as it is; the message says why, and what can be done."""
+
+    def __init__(self, run: str, reason: str, cure: str) -> None:
+        self.run, self.reason = run, reason
+        super().__init__(f"run {run!r} cannot be resumed: {reason}; {cure}")
+
+
+class ActionInterruptedError(DalsegnoError):
+    """A task that runs at most once had begun when its process ended, so nobody knows what it has done."""
+
+    def __init__(self, action: str, run: str) -> None:
+        self.action, self.run = action, run
+        super().__init__(
+            f"{action} of run {run!r} had begun when its process ended, and is a task that runs at most once; see what it "
+            f"has done, then rerun with recover and force_rerun_actions={action!r} to execute it again"
+        )
+
+
+class RunInUseError(DalsegnoError):
+    """A run was to be removed that is live, pinned, or needed by others; nothing was removed."""
+
+    def __init__(self, run: str, reason: str, cure: str) -> None:
+        self.run, self.reason = run, reason
+        super().__init__(f"run {run!r} was not removed: {reason}; {cure}")
+
+
+class CannotCollectError(DalsegnoError):
+    """No object was removed, because it is not known which ones are reached; the message says why."""
 
 
 class CodecError(DalsegnoError):

@@ -11,15 +11,17 @@ import builtins
 import os
 import traceback
 from collections.abc import Callable
+from operator import is_
 from pathlib import Path
 from typing import Any
 
 from dalsegno._module_names import recorded_module_name
+from dalsegno._redaction import MASK
 from dalsegno.codec import decode, encode
 from dalsegno.errors import RecordedError
 from dalsegno.models import Failure
 
-__all__ = ["aborted", "failure_of", "revive"]
+__all__ = ["aborted", "failure_of", "interrupted", "is_interruption", "revive"]
 
 TEXT_LIMIT = 64 << 10
 """Longer messages and tracebacks lose their middle; in characters."""
@@ -33,7 +35,12 @@ SLACK = 8 << 10
 STAND_IN = 1000
 """How much a text that is too long has left of it, in characters."""
 
+DEEPEST = 20
+"""Texts that are nested deeper in what an exception holds are not looked at one by one."""
+
 _OWN_FOLDER = f"{Path(__file__).parent}{os.sep}"
+
+_INTERRUPTED = "dalsegno.errors:RunInterruptedError"
 
 _FIELDS: dict[type[BaseException], tuple[str, ...]] = {
     OSError: ("errno", "strerror", "filename", "filename2"),
@@ -45,21 +52,35 @@ _FIELDS: dict[type[BaseException], tuple[str, ...]] = {
 """What built-in classes keep beside their arguments and attributes."""
 
 
+Redact = Callable[[str], str]
+
+
 def aborted(reason: str) -> Failure:
     """The record of an action that was stopped from outside."""
     return Failure("dalsegno.errors:RunAbortedError", reason, "")
 
 
-def failure_of(error: BaseException) -> Failure:
+def interrupted() -> Failure:
+    """The record of an attempt whose process ended before it did."""
+    return Failure(_INTERRUPTED, "its process ended before it did", "")
+
+
+def is_interruption(failure: Failure) -> bool:
+    """Whether it is that record."""
+    return failure.kind == _INTERRUPTED
+
+
+def failure_of(error: BaseException, redact: Redact = str) -> Failure:
     """The record of an exception: class, message, traceback with source lines and causes, and its state.
 
-    There is one for every exception, and it can always be stored: what cannot be had is said in its place.
+    There is one for every exception, and it can always be stored: what cannot be had is said in its place, and so is what
+    `redact` takes out of a text.
     """
     return Failure(
         _text("class", lambda: _name(type(error))),
-        _text("message", lambda: str(error)),
-        _text("traceback", lambda: _traceback(error)),
-        _state(error),
+        _text("message", lambda: redact(str(error))),
+        _text("traceback", lambda: redact(_traceback(error))),
+        _state(error, redact),
     )
 
 
@@ -106,13 +127,15 @@ def _name(kind: type[BaseException]) -> str:
     return f"{recorded_module_name(kind.__module__)}:{kind.__qualname__}"
 
 
-def _state(error: BaseException) -> bytes:
-    """The encoded parts of the exception; without those that cannot be encoded or are too large, if there are any."""
+def _state(error: BaseException, redact: Redact) -> bytes:
+    """The encoded parts of the exception; without those that cannot be encoded, are too large or secret, if there are any."""
     try:
-        parts = _parts(error)
+        parts = _without(_parts(error, redact), redact)
         data = _encoded(parts)
         if data is None:
             data = _encoded(_lean(*parts))
+        if data is not None and _shows(data, redact):  # it is in an object of a class
+            data = _encoded(((redact(str(error)),), {}, {}, parts[3]))
     except Exception:  # properties of its class that fail
         data = None
     return data or b""
@@ -121,7 +144,38 @@ def _state(error: BaseException) -> bytes:
 _Parts = tuple[tuple[object, ...], dict[str, object], dict[str, object], list[tuple[object, ...]]]
 
 
-def _parts(error: BaseException) -> _Parts:
+def _shows(data: bytes, redact: Redact) -> bool:
+    """Whether encoded text has something that is not to be recorded."""
+    text = data.decode("utf-8", "replace")
+    return redact(text) != text
+
+
+def _without(value: Any, redact: Redact, depth: int = 0) -> Any:
+    """The same with its texts as they are to be recorded, as far as they are in plain containers; itself if it may stay."""
+    kind = type(value)
+    if kind is str:
+        return redact(value)
+    if depth > DEEPEST:
+        return value
+    if kind in (list, tuple, set, frozenset):
+        items = [_without(item, redact, depth + 1) for item in value]
+        return value if all(map(is_, items, value)) else kind(items)
+    if kind is dict:
+        new = {_without(key, redact): _named(key, item, redact, depth + 1) for key, item in value.items()}
+        return value if all(map(is_, new.values(), value.values())) and [*new] == [*value] else new
+    return value
+
+
+def _named(name: object, value: object, redact: Redact, depth: int) -> object:
+    """A value in a dict: its name may say that it is secret."""
+    if type(name) is str and type(value) is str:
+        beside = f"{name}={value!r}"
+        if redact(beside) != beside:
+            return redact(value) if redact(value) != value else MASK
+    return _without(value, redact, depth)
+
+
+def _parts(error: BaseException, redact: Redact) -> _Parts:
     """All that makes the exception: arguments, attributes, fields of built-in classes, members of a group."""
     fields = {
         name: value
@@ -135,7 +189,7 @@ def _parts(error: BaseException) -> _Parts:
     if isinstance(error, BaseExceptionGroup):
         args = args[:1]
         for member in error.exceptions:
-            inner = failure_of(member)
+            inner = failure_of(member, redact)
             members.append((inner.kind, inner.message, "", inner.state))
     return args, dict(error.__dict__), fields, members
 

@@ -3,19 +3,33 @@
 A `File` or `Dir` made from a path reads that path whenever it is asked. One that comes out of a record knows
 only digests; its content is fetched when it is read, and laid down in a private temporary directory, which
 goes when the process ends, when `path` is asked for. Both are equal to another of the same name and content.
+Content goes a megabyte at a time wherever it goes, unless it is asked for as a whole.
 """
 
 import atexit
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from dalsegno.errors import DecodeError, EncodeError, UsageError
-from dalsegno_storage.digest import digest
+from dalsegno_storage.digest import begun, digest
 
 __all__ = ["Dir", "File"]
+
+PIECE = 1 << 20
+"""How much of a file is in memory at once, in bytes."""
+
+
+class _Content(Protocol):
+    """What is in a recorded file."""
+
+    def read(self) -> bytes:
+        """All of it."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """The same, at most PIECE bytes at a time; that it is damaged may only be said after the last ones."""
 
 
 class File:
@@ -24,14 +38,14 @@ class File:
     Only its name and content are recorded: neither its mode nor its times nor where it lies.
     """
 
-    __slots__ = ("__weakref__", "_digest", "_fetch", "_path", "_size", "name")
+    __slots__ = ("__weakref__", "_content", "_digest", "_path", "_size", "name")
 
     name: str
     """The last part of its path."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path: Path | None = Path(path)
-        self._fetch: Callable[[], bytes] | None = None
+        self._content: _Content | None = None
         self._digest: bytes | None = None
         self._size: int | None = None
         self.name = self._path.absolute().name
@@ -41,11 +55,11 @@ class File:
         return cls(path)
 
     @classmethod
-    def _recorded(cls, name: str, size: int, digest: bytes, fetch: Callable[[], bytes]) -> "File":
+    def _recorded(cls, name: str, size: int, digest: bytes, content: _Content) -> "File":
         if not is_plain_name(name):
             raise DecodeError(f"a recorded file is named {name!r}, which is not the name of a file")
         file = cls.__new__(cls)
-        file.name, file._size, file._digest, file._fetch, file._path = name, size, digest, fetch, None
+        file.name, file._size, file._digest, file._content, file._path = name, size, digest, content, None
         return file
 
     @property
@@ -63,20 +77,20 @@ class File:
     @property
     def digest(self) -> bytes:
         """The digest of the content; read anew each time when the file was made from a path."""
-        return digest("blob", self.read_bytes()) if self._digest is None else self._digest
+        return measured(self.path)[1] if self._digest is None else self._digest
 
     def open(self, mode: str = "rb", *, encoding: str | None = None) -> IO[Any]:
         """The content as a file that is open for reading; `mode` is "rb", "r" or "rt"."""
         if mode not in ("rb", "r", "rt"):
             raise UsageError(f"a File is opened for reading only, so mode is 'rb', 'r' or 'rt', not {mode!r}")
-        if self._fetch is None:
+        if self._content is None or self.size > PIECE:
             return self.path.open(mode, encoding=encoding)
-        content = io.BytesIO(self._fetch())
+        content = io.BytesIO(self._content.read())
         return content if mode == "rb" else io.TextIOWrapper(content, encoding=encoding)
 
     def read_bytes(self) -> bytes:
         """The whole content."""
-        return self.path.read_bytes() if self._fetch is None else self._fetch()
+        return self.path.read_bytes() if self._content is None else self._content.read()
 
     def read_text(self, encoding: str = "utf-8") -> str:
         """The whole content as text."""
@@ -91,8 +105,11 @@ class File:
         target = _temporary() / self.name if to is None else Path(to)
         if target.is_dir():
             target = target / self.name
-        _write(target, self.read_bytes())
+        _write(target, self._pieces())
         return target
+
+    def _pieces(self) -> Iterator[bytes]:
+        return pieces_of(self.path) if self._content is None else self._content.pieces()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, File) and self.name == other.name and self.digest == other.digest
@@ -181,7 +198,7 @@ class Dir:
                 raise UsageError(
                     f"{path!r} would be written outside of {target}, through a symbolic link there"
                 )
-            _write(place, file.read_bytes())
+            _write(place, file._pieces())
         return target
 
     def __eq__(self, other: object) -> bool:
@@ -218,8 +235,49 @@ def is_path_below(path: object) -> bool:
     )
 
 
+def pieces_of(path: Path) -> Iterator[bytes]:
+    """The content of a file, PIECE bytes at a time."""
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
+
+
+def measured(path: Path) -> tuple[int, bytes]:
+    """Size and digest of the content of a file; EncodeError when it changes meanwhile."""
+    size = path.stat().st_size
+    if size <= PIECE or not path.is_file():  # also what has no size before it is read, such as a pipe
+        content = path.read_bytes()
+        return len(content), digest("blob", content)
+    running, found = begun("blob", size), 0
+    for piece in pieces_of(path):
+        running.update(piece)
+        found += len(piece)
+    if found != size:
+        raise changed(path)
+    return size, running.digest()
+
+
+def changed(path: Path) -> EncodeError:
+    """A file is not what it was."""
+    return EncodeError(f"{path} was changed while it was being recorded; call again when it is complete")
+
+
+class _Held:
+    """Content that is in memory."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def read(self) -> bytes:
+        return self._content
+
+    def pieces(self) -> Iterator[bytes]:
+        for start in range(0, len(self._content), PIECE):
+            yield self._content[start : start + PIECE]
+
+
 def _from_content(name: str, content: bytes) -> File:
-    return File._recorded(name, len(content), digest("blob", content), lambda: content)
+    return File._recorded(name, len(content), digest("blob", content), _Held(content))
 
 
 def _walk(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
@@ -239,13 +297,13 @@ def _walk(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
             raise EncodeError(f"{entry} is neither a file nor a directory, so it cannot be recorded")
 
 
-def _write(target: Path, content: bytes) -> None:
+def _write(target: Path, pieces: Iterable[bytes]) -> None:
     import tempfile  # with what it imports, a tenth of the time that importing dalsegno takes
 
     handle, draft = tempfile.mkstemp(dir=target.parent, prefix=".dalsegno-")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            file.writelines(pieces)
         Path(draft).replace(target)
     except BaseException:
         Path(draft).unlink(missing_ok=True)

@@ -11,22 +11,20 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from dalsegno import _records as records
-from dalsegno._collection import GRACE, CannotCollectError, Collected, collect, plan, seconds
+from dalsegno._collection import GRACE, Collected, collect, plan, seconds
 from dalsegno._damage import Problem, Progress, Report, examine
-from dalsegno._deletion import RunInUseError, delete
+from dalsegno._deletion import delete
 from dalsegno._listing import run_of
 from dalsegno._pins import pack_pin, pin_key, pinned
 from dalsegno._policy import Policy
-from dalsegno.errors import ConfigError, RunNotFoundError
-from dalsegno.models import RunRecord
+from dalsegno.errors import ConfigError, DamagedRecordError, DecodeError, RunNotFoundError
+from dalsegno.models import Phase, RunRecord
 from dalsegno_storage.protocol import Reader, Store
 
 __all__ = [
-    "CannotCollectError",
     "Collected",
     "Problem",
     "Report",
-    "RunInUseError",
     "check",
     "delete_run",
     "delete_runs",
@@ -52,7 +50,7 @@ def delete_run(
     """Remove a run with its actions and logs; its objects go with the next `gc`, if nobody else needs them.
 
     RunInUseError for a run that is live, pinned, or that others took results over from. `force` removes it nevertheless;
-    those others keep their values and lose what is below them in the tree.
+    those others keep their values and lose what is below them in the tree. A run whose record is damaged goes by force too.
     """
     delete_runs(store, [name], project=project, domain=domain, force=force)
 
@@ -67,7 +65,8 @@ def delete_runs(
 ) -> None:
     """Remove several runs, all of them or, with an error, none; they may need each other."""
     with store.read() as reader:
-        runs = [_run(reader, project, domain, name) for name in dict.fromkeys(names)]
+        look = _even_if_damaged if force else _run
+        runs = [look(reader, project, domain, name) for name in dict.fromkeys(names)]
     delete(store, runs, force=force)
 
 
@@ -87,8 +86,9 @@ def gc(
     bytes are in use, the oldest goes that `keep_last` does not protect. Live and pinned runs stay, and those that runs which
     stay took results over from.
 
-    Safe beside engines and other processes: an object goes when it is found unreachable twice, `grace` seconds apart, the
-    second time in the transaction that removes it. CannotCollectError, with nothing removed but runs, when something that
+    Safe beside engines and other processes: an object goes when it is found unreachable twice, the second time in the
+    transaction that removes it, and who refers to it afterwards stores it again. `grace` is how many seconds lie between the
+    two, which spares most of that. CannotCollectError, with nothing removed but runs, when something that
     can be reached is damaged.
     """
     for name, limit in (("keep_last", keep_last), ("max_size", max_size)):
@@ -129,7 +129,17 @@ def _run(reader: Reader, project: str, domain: str, name: str) -> RunRecord:
             key.rpartition(b"\0")[2].decode() for key, _ in reader.scan(*records.names_range(project, domain))
         ]
         raise RunNotFoundError(name, known, f"{project}/{domain}")
-    return run_of(reader, int.from_bytes(found, "big"))
+    return run_of(reader, records.unpack_number(found, "name"))
+
+
+def _even_if_damaged(reader: Reader, project: str, domain: str, name: str) -> RunRecord:
+    """The run, or what is known of one whose record cannot be read."""
+    try:
+        return _run(reader, project, domain, name)
+    except (DamagedRecordError, DecodeError):
+        found = reader.get(records.name_key(project, domain, name)) or b""
+        run_id, none = records.unpack_number(found, "name"), bytes(32)
+        return RunRecord(run_id, project, domain, name, "", none, none, none, none, Phase.FAILED, 0)
 
 
 def _ignore(what: str, count: int) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "Attempt",
     "ClassCode",
     "CopyStyle",
+    "DURABLE",
     "Failure",
     "NOTHING",
     "NO_VARIABLES",
@@ -24,6 +25,7 @@ __all__ = [
     "Ref",
     "Relation",
     "RunRecord",
+    "TaskKind",
     "TaskTemplate",
     "Values",
 ]
@@ -31,6 +33,12 @@ __all__ = [
 
 CopyStyle = Literal["loaded_modules", "all", "none"]
 """Which files go into a bundle: those of the modules, every file below the source roots, or none."""
+
+DURABLE = "dalsegno.durable"
+"""The module whose functions give recorded values."""
+
+TaskKind = Literal["task", "trace", "durable"]
+"""What kind of function an action called."""
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 """No labels, no variables."""
@@ -49,11 +57,13 @@ class Phase(StrEnum):
     ABORTED = "aborted"
     TIMED_OUT = "timed_out"
     RECOVERED = "recovered"
+    INTERRUPTED = "interrupted"
+    """Recorded as running, by a process that is gone; found out when it is read, and never recorded itself."""
 
     @property
     def is_terminal(self) -> bool:
         """Nothing more will happen."""
-        return self not in (Phase.QUEUED, Phase.RUNNING)
+        return self not in (Phase.QUEUED, Phase.RUNNING, Phase.INTERRUPTED)
 
     @property
     def is_success(self) -> bool:
@@ -166,6 +176,13 @@ class TaskTemplate(NamedTuple):
     closure: bytes = b""
     packages: Mapping[str, str] = NOTHING
     environ: Mapping[str, bytes] = NO_VARIABLES
+
+    @property
+    def kind(self) -> TaskKind:
+        """Whether it is a task, a traced function, or a function of `dalsegno.durable`."""
+        if self.module == DURABLE:
+            return "durable"
+        return "trace" if "trace" in self.settings else "task"
 
 
 class RunRecord(NamedTuple):

@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from dalsegno._identity import ROOT_NAME
-from dalsegno._ledger import Ledger, LogLine
+from dalsegno._ledger import Ledger
+from dalsegno._reading import LogLine
 from dalsegno._reuse import RecordedTree
 from dalsegno._values import values_digest
 from dalsegno.codec import view
 from dalsegno.errors import RunNotFoundError
-from dalsegno.models import ActionRecord, Failure, Origin, RunRecord, TaskTemplate, Values
+from dalsegno.models import ActionRecord, Failure, Origin, Phase, RunRecord, TaskTemplate, Values
 from dalsegno.views import (
     ActionView,
     ClosureView,
@@ -236,7 +237,8 @@ def _action(
         "run": run.name,
         "name": action.name,
         "task": template.name,
-        "phase": action.phase.value,
+        "kind": template.kind,
+        "phase": _phase(run, action).value,
         "parent": None if action.parent is None else names.get(action.parent),
         "key": action.key.hex(),
         "attempts": action.attempts,
@@ -250,6 +252,11 @@ def _action(
         "code_digest": template.code_digest.hex(),
         "origin": None if action.origin is None else _origin(ledger, action.origin),
     }
+
+
+def _phase(run: RunRecord, action: ActionRecord) -> Phase:
+    interrupted = run.phase is Phase.INTERRUPTED and not action.phase.is_terminal
+    return Phase.INTERRUPTED if interrupted else action.phase
 
 
 def _origin(ledger: Ledger, origin: Origin) -> OriginView | None:

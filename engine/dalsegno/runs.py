@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 import anyio
 
 from dalsegno._blocking import blocking_method
-from dalsegno._ledger import LogLine
 from dalsegno._loops import Home, wait_future
+from dalsegno._reading import LogLine
 from dalsegno._recorded import Recorded, Records
+from dalsegno.errors import RunInterruptedError
 from dalsegno.models import ActionRecord, Phase, Relation, RunRecord
 
 if TYPE_CHECKING:
@@ -119,11 +120,17 @@ class Run(Recorded, Generic[T]):
 
     @blocking_method
     async def wait(self) -> None:
-        """Wait until it has ended; does not raise what it failed with. Awaitable as `run.wait.aio()`."""
+        """Wait until it has ended; does not raise what it failed with. Awaitable as `run.wait.aio()`.
+
+        Raises RunInterruptedError when its process is gone, and RunTakenOverError when it is this process that executes it
+        and another one takes it over.
+        """
         live = self._records.live(self._record.id)
         if live is not None:
             self._record = await wait_future(live)
-        while not self.done():  # noqa: ASYNC110 - another process ends it, and it tells nobody
+        while not self.done():
+            if self._record.phase is Phase.INTERRUPTED:
+                raise RunInterruptedError(self.name)
             await anyio.sleep(POLL)
 
     @blocking_method
@@ -133,10 +140,13 @@ class Run(Recorded, Generic[T]):
         return cast(T, self._value(self._action()))
 
     @blocking_method
-    async def abort(self, reason: str = "aborted by request") -> None:
-        """Stop it and wait for its end; a run that has ended stays as it is. Awaitable as `.aio()`."""
-        if self._records.stop(self._record.id, reason):
-            await self.wait.aio()
+    async def abort(self, reason: str = "aborted by request", *, take_over: bool = False) -> None:
+        """Stop it and wait for its end, whichever process executes it; a run that has ended stays as it is.
+
+        A process that executes it notices within a second; with `take_over` one that is stuck is not waited for, and can
+        record nothing more. Awaitable as `.aio()`.
+        """
+        await self._records.abort(self._record.id, reason, take_over=take_over)
 
     def actions(self) -> list[Action]:
         """Its recorded actions in the order in which they began; the first is `a0`."""
@@ -223,8 +233,10 @@ class Action(Recorded):
 
     @property
     def phase(self) -> Phase:
-        """Where it is in its life."""
-        return self._action().phase
+        """Where it is in its life; interrupted, if it goes on in a run that is."""
+        action = self._action()
+        interrupted = not action.phase.is_terminal and self._run.phase is Phase.INTERRUPTED
+        return Phase.INTERRUPTED if interrupted else action.phase
 
     @property
     def key(self) -> bytes:

@@ -1,4 +1,4 @@
-"""Run and rerun with the default engine, in a blocking and an awaitable form."""
+"""Run, rerun and resume with the default engine, in a blocking and an awaitable form."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dalsegno.task import Task
 if TYPE_CHECKING:
     from dalsegno._plan import Plan
 
-__all__ = ["DryRunner", "Runner", "rerun", "run", "with_runcontext"]
+__all__ = ["DryRunner", "Runner", "rerun", "resume", "run", "with_runcontext"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -131,6 +131,64 @@ class _Plan(_Context):
         )
 
 
+class _Resume:
+    """Go on with a run whose process is gone: the same run, with its recorded code; `await resume.aio(...)` in async code.
+
+    Actions that have ended are not executed again: their callers get what is recorded. Those that had begun are, as another
+    attempt. `take_over` takes the run from a process that is stuck, which can record nothing for it from then on; `force`
+    resumes one that is parked, because it was interrupted again and again. `task_template` is refused if its code is
+    not the recorded one. `env_vars` are those of the run whose values are secret and were not recorded. Raises
+    CannotResumeError for a run that has ended, that is being executed, or that somebody else resumes at this moment.
+    """
+
+    def __call__(
+        self,
+        run_name: str,
+        *,
+        task_template: Task[..., Any] | None = None,
+        take_over: bool = False,
+        force: bool = False,
+        env_vars: Mapping[str, str] | None = None,
+        project: str | None = None,
+        domain: str | None = None,
+    ) -> Run[Any]:
+        return block(
+            lambda: default_engine().resume(
+                run_name,
+                task_template=task_template,
+                take_over=take_over,
+                force=force,
+                env_vars=env_vars,
+                project=project,
+                domain=domain,
+            )
+        )
+
+    async def aio(
+        self,
+        run_name: str,
+        *,
+        task_template: Task[..., Any] | None = None,
+        take_over: bool = False,
+        force: bool = False,
+        env_vars: Mapping[str, str] | None = None,
+        project: str | None = None,
+        domain: str | None = None,
+    ) -> Run[Any]:
+        """The awaitable form."""
+        return await in_portal(
+            lambda: default_engine().resume(
+                run_name,
+                task_template=task_template,
+                take_over=take_over,
+                force=force,
+                env_vars=env_vars,
+                project=project,
+                domain=domain,
+            )
+        )
+
+
 class Runner:
     """`run` and `rerun` with settings; made by `with_runcontext`."""
 
@@ -148,6 +206,7 @@ class DryRunner:
 
 run = _Run(RunSettings())
 rerun = _Rerun(RunSettings())
+resume = _Resume()
 
 
 @overload
@@ -160,7 +219,8 @@ def with_runcontext(*, dry_run: Literal[False] = False, **options: Unpack[RunOpt
 
 def with_runcontext(*, dry_run: bool = False, **options: Unpack[RunOptions]) -> Runner | DryRunner:
     """`run` and `rerun` with settings for that run: name, project, domain, env_vars, labels, custom_context,
-    copy_style, root_dir, durability, isolation, strict_environment, overwrite_cache, disable_run_cache.
+    copy_style, root_dir, durability, isolation, strict_environment, overwrite_cache, disable_run_cache,
+    max_action_concurrency.
 
     `dalsegno.settings.RunSettings` says what each means. With `dry_run=True` nothing is launched: `rerun` gives the
     plan of what it would execute and what it would take over.

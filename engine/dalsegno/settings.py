@@ -9,6 +9,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Literal, TypedDict, get_args
 
+from dalsegno._redaction import Redactor, redactor
 from dalsegno.errors import ConfigError, InvalidNameError
 from dalsegno.models import CopyStyle
 from dalsegno.names import check_name, check_text
@@ -35,6 +36,7 @@ class RunOptions(TypedDict, total=False):
     strict_environment: bool
     overwrite_cache: bool
     disable_run_cache: bool
+    max_action_concurrency: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ class RunSettings:
     source roots, "none" nothing. `isolation` makes a rerun load recorded code beside the live code ("private") or
     in a process of its own ("process") even where the live code is the recorded one. With `disable_run_cache` the run
     neither takes results from the cache nor leaves any there; with `overwrite_cache` it only leaves its own.
+    `max_action_concurrency` is how many bodies of the run execute at once, 0 for any number; one that waits for its
+    own calls does not count.
     """
 
     name: str | None = None
@@ -62,6 +66,7 @@ class RunSettings:
     strict_environment: bool = False
     overwrite_cache: bool = False
     disable_run_cache: bool = False
+    max_action_concurrency: int = 0
 
     def __post_init__(self) -> None:
         for what in ("name", "project", "domain"):
@@ -82,6 +87,7 @@ class RunSettings:
         _check_choice("durability", self.durability, (None, *get_args(Durability)))
         if self.overwrite_cache and self.disable_run_cache:
             raise ConfigError("overwrite_cache and disable_run_cache exclude each other; choose one")
+        checked_limit("max_action_concurrency", self.max_action_concurrency)
         _check_choice("isolation", self.isolation, (None, *get_args(Isolation)))
 
 
@@ -93,6 +99,28 @@ def check_labels(labels: Mapping[str, str]) -> None:
         if "=" in key or not key:
             raise InvalidNameError("label", key, "it is empty or has a '='")
         check_text(f"value of label {key!r},", value)
+
+
+def checked_redactor(setting: object) -> Redactor:
+    """The redactor that an engine's setting means; ConfigError for one that means nothing."""
+    try:
+        return redactor(setting)
+    except TypeError as error:
+        raise ConfigError(str(error)) from None
+
+
+def checked_limit(what: str, limit: object) -> int:
+    """A number from 0 up; ConfigError otherwise."""
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
+        raise ConfigError(f"{what} is a number from 0 up, not {limit!r}")
+    return limit
+
+
+def checked_count(what: str, count: object) -> int:
+    """A number from 0 up; ConfigError otherwise."""
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        raise ConfigError(f"{what} is a number from 0 up, not {count!r}")
+    return count
 
 
 def check_texts(what: str, texts: Mapping[str, str]) -> None:

@@ -8,7 +8,20 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, Protocol, Self, TypeVar, cast, overload
+from types import NoneType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    NamedTuple,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    cast,
+    overload,
+)
 
 from dalsegno._context import current
 from dalsegno._loops import in_event_loop
@@ -50,6 +63,12 @@ class Task(Generic[P, R]):
     Made by `@env.task`, never directly.
     """
 
+    is_trace: ClassVar[bool] = False
+    """Whether it is a helper of what calls it: it sees the caller's variables, and does not count as a task."""
+
+    by_place: ClassVar[bool] = False
+    """Whether a recorded result is one of its place in the recorded run, whatever the code and the versions are."""
+
     def __init__(
         self,
         function: Callable[..., Any],
@@ -71,6 +90,7 @@ class Task(Generic[P, R]):
         _check_env_vars(self.name, self.settings.get("env_vars"))
         self.retries = strategy(self.name, self.settings.get("retries") or 0)
         self.limits = limits(self.name, self.settings.get("timeout"))
+        self.at_most_once = _at_most_once(self.name, self.settings.get("at_most_once"), self.retries)
         own_variables: Mapping[str, str] = self.settings.get("env_vars") or {}
         self.cache = _cache(self.name, self.settings.get("cache") or environment.cache, interface)
         self.variables: Mapping[str, str] = {**(environment.env_vars or {}), **own_variables}
@@ -88,6 +108,7 @@ class Task(Generic[P, R]):
         cache: Any = None,
         retries: int | RetryStrategy | None = None,
         timeout: Any = None,
+        at_most_once: bool | None = None,
         reusable: Any = None,
         env_vars: Mapping[str, str] | None = None,
         secrets: Any = None,
@@ -187,6 +208,16 @@ def _cache(task: str, setting: Any, interface: Interface) -> Cache | None:
     return None if cache.behavior == "disable" else cache
 
 
+def _at_most_once(task: str, setting: Any, retries: RetryStrategy) -> bool:
+    if not isinstance(setting, (bool, NoneType)):
+        raise TaskDefinitionError(f"at_most_once of {task} is True or False, not {setting!r}")
+    if setting and retries.count:
+        raise TaskDefinitionError(
+            f"{task} is to run at most once and has retries, which exclude each other; choose one"
+        )
+    return bool(setting)
+
+
 def _check_env_vars(owner: str, env_vars: Any) -> None:
     if env_vars is None:
         return
@@ -206,8 +237,10 @@ class TaskEnvironment:
     """A named group of tasks with settings in common.
 
     `include` are glob patterns, relative to the file that makes the environment, of data files that belong to
-    the tasks' code. `env_vars` are what the tasks see in `os.environ`, below those of the run. The settings from
-    `image` on mean nothing inside one process; they are recorded in each task's template.
+    the tasks' code. `env_vars` are what the tasks see in `os.environ`, below those of the run. At most
+    `max_concurrency` bodies of its tasks execute at once in one engine, 0 for any number; one that waits for its own
+    calls does not count. The settings from `image` to `queue` mean nothing inside one process; they are recorded in
+    each task's template.
     """
 
     name: str
@@ -225,6 +258,7 @@ class TaskEnvironment:
     reusable: Any = None
     plugin_config: Any = None
     queue: str | None = None
+    max_concurrency: int = 0
     tasks: dict[str, Task[Any, Any]] = field(default_factory=dict, init=False, repr=False)
     folder: Path = field(default=Path(), init=False, repr=False)
 
@@ -234,6 +268,11 @@ class TaskEnvironment:
                 f"a task environment's name has letters, digits, '_' and '-' and begins with a letter, not {self.name!r}"
             )
         _check_env_vars(self.name, self.env_vars)
+        most = self.max_concurrency
+        if isinstance(most, bool) or not isinstance(most, int) or most < 0:
+            raise TaskDefinitionError(
+                f"max_concurrency of {self.name} is a number of bodies, or 0 for no limit, not {most!r}"
+            )
         frame = inspect.currentframe()
         while frame is not None and frame.f_globals.get("__name__") in (__name__, None):
             frame = frame.f_back
@@ -269,6 +308,7 @@ class TaskEnvironment:
         cache: Any = None,
         retries: int | RetryStrategy | None = None,
         timeout: Any = None,
+        at_most_once: bool | None = None,
         docs: Any = None,
         pod_template: Any = None,
         report: bool | None = None,
@@ -286,7 +326,9 @@ class TaskEnvironment:
     def task(self, function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
         """Make a function a task: `@env.task` or `@env.task(short_name=…, retries=…, …)`.
 
-        The function's parameters must be annotated and must not be `*args` or `**kwargs`. Raises
+        With `at_most_once` that the body begins is on disk before it does, and when its process ends meanwhile the call fails
+        with ActionInterruptedError in the run that is resumed or recovered: it is never executed a second time unless that
+        is asked for by name. The function's parameters must be annotated and must not be `*args` or `**kwargs`. Raises
         TaskDefinitionError naming the parameter and the cure.
         """
         if function is None:
@@ -329,7 +371,7 @@ class _Decorator(Protocol):
 
 _TASK_SETTINGS = frozenset(
     {
-        "short_name", "cache", "retries", "timeout", "docs", "pod_template", "report", "interruptible",
+        "short_name", "cache", "retries", "timeout", "at_most_once", "docs", "pod_template", "report", "interruptible",
         "max_inline_io_bytes", "queue", "service_account", "triggers", "links", "task_resolver", "entrypoint",
         "produces_artifacts",
     }

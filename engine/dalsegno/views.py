@@ -6,7 +6,7 @@ Times are ISO-8601 in UTC with microseconds and a "Z", durations seconds, digest
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 __all__ = [
     "ActionView",
@@ -64,9 +64,11 @@ class RunView(TypedDict):
     """A run.
 
     `name` is unique in `project` and `domain`. `task` is the full name of the root task and `action` the name of
-    the root action, "a0". `phase` is queued, running, succeeded, failed, aborted, timed_out or recovered. `ended_at`
-    and `duration_s` are null until it has ended; `relation` is null for a run that is nobody's rerun. `code_digest`
-    covers the code that the root task can reach, `bundle_digest` all files that were recorded.
+    the root action, "a0". `phase` is queued, running, succeeded, failed, aborted, timed_out or recovered, or
+    interrupted for a run that was running when its process ended, and was not resumed yet. `ended_at` and `duration_s`
+    are null until it has ended; `relation` is null for a run that is nobody's rerun. `code_digest` covers the code
+    that the root task can reach, `bundle_digest` all files that were recorded.
+    `fingerprint`, where one run is shown, is equal for runs that did the same, down to every nested call.
     """
 
     name: str
@@ -83,6 +85,7 @@ class RunView(TypedDict):
     duration_s: float | None
     code_digest: str
     bundle_digest: str
+    fingerprint: NotRequired[str]
 
 
 class ErrorView(TypedDict):
@@ -96,16 +99,19 @@ class ErrorView(TypedDict):
 class ActionView(TypedDict):
     """One task call inside a run.
 
-    `name` is unique in the run named `run`; `parent` is the name of the action that called it, null for the root.
+    `kind` is "task", "trace" for a traced function, or "durable" for a recorded time, wait or random value. `name` is
+    unique in the run named `run`; `parent` is the name of the action that called it, null for the root.
     `key` identifies the call below its parent. `attempts` counts from 1. `group` is "" outside of any group, and
     nested groups are joined by "/". Equal values have equal digests; `outputs_digest` is null without a result.
     An action in phase "recovered" was not executed, `origin` says where its result is from; it is null for all others,
     and when that run was deleted.
+    `fingerprint` is equal for actions that did the same, down to every nested call.
     """
 
     run: str
     name: str
     task: str
+    kind: str
     phase: str
     parent: str | None
     key: str
@@ -119,6 +125,7 @@ class ActionView(TypedDict):
     error: ErrorView | None
     code_digest: str
     origin: OriginView | None
+    fingerprint: NotRequired[str]
 
 
 class WhyView(TypedDict):

@@ -7,16 +7,15 @@ to be released closes it. What may go wrong with one, and what is done about it:
   one's too small (MapResizedError): it is closed and opened again, which undoes what is open in other threads.
 * After a fork the child shares the file descriptors and reader slots of its parent. LMDB would let it read and
   write. The child keeps the environment aside and never calls it again, not even to close it.
-* A commit is acknowledged only if the data file is still the one at the path: LMDB happily goes on writing to a file
-  that was deleted.
+* A commit is acknowledged only if the data file and the lock table are still those at the path: LMDB happily goes on
+  writing to a file that was deleted, and beside a process that has another table.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
-from time import monotonic
 
 import lmdb
 
@@ -54,10 +53,13 @@ class Environment:
         self._options = options
         self._opening = Lock()
         self._writer_lock: WriterLock | None = None
-        self._data_path = str(path / "data.mdb")
+        self._data_path, self._lock_path = str(path / "data.mdb"), str(path / "lock.mdb")
         _check_length(path, options.busy_timeout)
         self.env, self.read_only = _open(path, marker, options)
         self._page_size = self.env.stat()["psize"]
+        lock = _status(self._lock_path)
+        # A store on a read-only disk has none.
+        self._lock_key = None if lock is None else (lock.st_dev, lock.st_ino)
 
     def begin(self) -> "lmdb.Transaction[bytes]":
         """A read transaction."""
@@ -70,15 +72,16 @@ class Environment:
             self._open_again(env, error)
         return self.env.begin()
 
-    def begin_write(self, timeout: float) -> "lmdb.Transaction[bytes]":
-        """A write transaction, once it is this thread's and this process's turn; StoreBusyError after `timeout`."""
-        deadline = monotonic() + timeout
-        self.turns.take(timeout)
+    def begin_write(self, patience: Callable[[], float]) -> "lmdb.Transaction[bytes]":
+        """A write transaction, once it is this thread's and this process's turn; StoreBusyError after `patience()`
+        seconds of waiting for either."""
+        self.turns.take(patience())
         try:
             if self._writer_lock is None:
                 self._writer_lock = WriterLock(self.path)
-            self._writer_lock.take(deadline)
+            self._writer_lock.take(patience)
             try:
+                self._check_lock_table()
                 env = self.env
                 try:
                     return env.begin(write=True)
@@ -99,13 +102,11 @@ class Environment:
         self.turns.give()
 
     def settle(self) -> None:
-        """After a commit and before it is acknowledged: check that the file is still there and has its full length."""
-        try:
-            status = os.stat(self._data_path)  # noqa: PTH116 - twice as fast as Path.stat, on every commit
-        except FileNotFoundError:
-            status = None
+        """After a commit and before it is acknowledged: check that the files are still there, and the data in its full length."""
+        status = _status(self._data_path)
         if status is None or (status.st_dev, status.st_ino) != self.key:
             raise StoreDamagedError(self.path, "data.mdb was removed or replaced while it was open")
+        self._check_lock_table()  # again, for a process that opened the store meanwhile
         if status.st_size < self._full_length():
             # This spares the next opening a walk through the free list (see `_lmdb_length`). Within a
             # transaction nobody else makes the file longer.
@@ -113,6 +114,26 @@ class Environment:
                 length = self._full_length()
                 if Path(self._data_path).stat().st_size < length:
                     os.truncate(self._data_path, length)
+
+    def is_current(self) -> bool:
+        """Whether the file at the path is still the one that was found there before it was opened."""
+        status = _status(self._data_path)
+        return status is not None and (status.st_dev, status.st_ino) == self.key
+
+    def _check_lock_table(self) -> None:
+        """Refuse to write beside a process that has another lock table.
+
+        Each of the two would count the transactions for itself, and overwrite the last commit of the other.
+        """
+        status = _status(self._lock_path)
+        if self._lock_key is not None and (
+            status is None or (status.st_dev, status.st_ino) != self._lock_key
+        ):
+            raise StoreDamagedError(
+                self.path,
+                "lock.mdb was removed or replaced while it was open, so the last write may be lost",
+                "end the processes that use the store and start them again",
+            )
 
     def _full_length(self) -> int:
         return (self.env.info()["last_pgno"] + 1) * self._page_size
@@ -135,6 +156,13 @@ class Environment:
             if self.env is failed:
                 failed.close()
                 self.env, self.read_only = _open(self.path, self.marker, self._options)
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)  # noqa: PTH116 - twice as fast as Path.stat, on every commit
+    except FileNotFoundError:
+        return None
 
 
 class _Options:
@@ -202,7 +230,7 @@ def _writers_kept_out(path: Path, timeout: float) -> Iterator[None]:
         yield
         return
     try:
-        lock.take(monotonic() + timeout)
+        lock.take(lambda: timeout)
         yield
     finally:
         lock.close()
@@ -221,25 +249,30 @@ def acquire(
     try:
         path = path.resolve()
         with _registry_lock:
-            try:
-                marker, status = files.inspect(path)
-            except FileNotFoundError:
-                if not create or read_only:
-                    raise StoreNotFoundError(path) from None
-                files.create(path)
-                marker, status = files.inspect(path)
-            key = (status.st_dev, status.st_ino)
-            if any(environment.key == key for environment in _inherited):
-                raise StoreForkedError(path)
-            environment = _open_environments.get(key)
-            if environment is None:
-                environment = _open_environments[key] = Environment(path, marker, key, options)
-            elif environment.read_only and not read_only:
-                raise StorePermissionError(
-                    path, "this process has it open for reading only, since it may not write"
-                )
-            environment.references += 1
-            return environment
+            while True:
+                try:
+                    marker, status = files.inspect(path)
+                except FileNotFoundError:
+                    if not create or read_only:
+                        raise StoreNotFoundError(path) from None
+                    files.create(path)
+                    marker, status = files.inspect(path)
+                key = (status.st_dev, status.st_ino)
+                if any(environment.key == key for environment in _inherited):
+                    raise StoreForkedError(path)
+                environment = _open_environments.get(key)
+                if environment is None:
+                    environment = Environment(path, marker, key, options)
+                    if not environment.is_current():  # a compaction was waited for, which replaced the file
+                        environment.close()
+                        continue
+                    _open_environments[key] = environment
+                elif environment.read_only and not read_only:
+                    raise StorePermissionError(
+                        path, "this process has it open for reading only, since it may not write"
+                    )
+                environment.references += 1
+                return environment
     except (lmdb.Error, OSError) as error:
         raise translate(error, path) from error
 

@@ -12,6 +12,7 @@ files that others may read. So a store is filled aside and renamed into place, a
 
 import errno
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -84,15 +85,20 @@ def inspect(path: Path) -> tuple[Marker, os.stat_result]:
 
     FileNotFoundError if nothing is there or an empty folder is.
     """
-    if not path.is_dir():
-        if path.exists():
-            raise NotAStoreError(path, "it is a file")
-        raise FileNotFoundError(path)
+    # A store may appear between two looks, so nothing is concluded from a look at what is there and one at what is not.
+    try:
+        mode = path.stat().st_mode
+    except NotADirectoryError:
+        raise FileNotFoundError(path) from None
+    if not stat.S_ISDIR(mode):
+        raise NotAStoreError(path, "it is a file")
     marker_path = path / "store.json"
-    if not marker_path.is_symlink() and not marker_path.exists():
-        if any(path.iterdir()):
-            raise NotAStoreError(path, "it is a folder with other things in it and no store.json")
-        raise FileNotFoundError(path)
+    if not _is_there(marker_path):
+        others = any(path.iterdir())
+        if not _is_there(marker_path):
+            if others:
+                raise NotAStoreError(path, "it is a folder with other things in it and no store.json")
+            raise FileNotFoundError(path)
     check_private(path, path, folder=True)
     check_private(path, marker_path)
     marker = _marker(path, marker_path)
@@ -105,6 +111,10 @@ def inspect(path: Path) -> tuple[Marker, os.stat_result]:
         return marker, check_private(path, path / "data.mdb")
     except FileNotFoundError:
         raise StoreDamagedError(path, "data.mdb is missing") from None
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_symlink() or path.exists()
 
 
 def _marker(store: Path, path: Path) -> Marker:

@@ -11,6 +11,7 @@ and keeps it until it has the lock, so the last holder has to wait behind it.
 
 import fcntl
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
@@ -38,12 +39,12 @@ class WriterLock:
         )
         self._queue = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
-    def take(self, deadline: float) -> None:
-        """Wait for the lock until `monotonic()` is `deadline`, then StoreBusyError."""
+    def take(self, patience: Callable[[], float]) -> None:
+        """Wait for the lock for `patience()` seconds, then StoreBusyError; that is asked again and again."""
         started = monotonic()
-        self._wait(self._queue, started, deadline)
+        self._wait(self._queue, started, patience)
         try:
-            self._wait(self._lock, started, deadline)
+            self._wait(self._lock, started, patience)
             if os.pread(self._lock, len(self._pid), 0) != self._pid:
                 # Only an error message needs it, and the disk may be full.
                 with suppress(OSError):
@@ -60,13 +61,13 @@ class WriterLock:
         os.close(self._lock)
         os.close(self._queue)
 
-    def _wait(self, number: int, started: float, deadline: float) -> None:
+    def _wait(self, number: int, started: float, patience: Callable[[], float]) -> None:
         nap = _FIRST_NAP
         while True:
             try:
                 return fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                now = monotonic()
+                now, deadline = monotonic(), started + patience()
                 if now >= deadline:
                     holder = os.pread(self._lock, 32, 0).strip()
                     pid = int(holder) if holder.isdigit() else None

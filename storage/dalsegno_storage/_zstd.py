@@ -11,6 +11,8 @@ else:
 __all__ = ["compress", "decompress"]
 
 _LEVEL = 3
+_DESCRIPTOR, _UNUSED = 4, 0x10
+"""Where the format has a bit that decoders overlook (RFC 8878, 3.1.1.1.1.3), so that its flipping would not be noticed."""
 
 
 class _Local(threading.local):
@@ -33,6 +35,8 @@ def decompress(frame: memoryview, limit: int) -> bytes:
 
     The length that the frame itself claims is not believed.
     """
+    if len(frame) > _DESCRIPTOR and frame[_DESCRIPTOR] & _UNUSED:
+        raise ValueError("it has a bit set that no frame has")
     decompressor = ZstdDecompressor()
     try:
         data = decompressor.decompress(frame, max_length=limit + 1)

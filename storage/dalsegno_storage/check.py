@@ -14,7 +14,7 @@ from dalsegno_storage._pages import pages
 from dalsegno_storage.digest import DIGEST_SIZE
 from dalsegno_storage.errors import DamagedObjectError, ObjectNotFoundError
 from dalsegno_storage.keys import prefix, unpack
-from dalsegno_storage.objects import CHUNK_SIZE, get_object, object_key
+from dalsegno_storage.objects import CHUNK_SIZE, get_object, is_cut, object_key
 from dalsegno_storage.protocol import Reader, Store
 
 __all__ = ["CheckedObject", "OBJECTS", "check_object", "check_objects", "chunks_of", "digest_of", "kind_of"]
@@ -22,7 +22,6 @@ __all__ = ["CheckedObject", "OBJECTS", "check_object", "check_objects", "chunks_
 OBJECTS = prefix("o")
 """Where the records of objects begin and end."""
 
-_CHUNKED = 2
 _KIND = re.compile(b"[a-z]+")
 
 
@@ -59,7 +58,7 @@ def check_object(reader: Reader, key: bytes, record: bytes) -> CheckedObject:
     if not kind:
         return CheckedObject(key, digest, "", stored, "its record does not begin as one of an object")
     try:
-        if record[0] == _CHUNKED:
+        if is_cut(record):
             problem = _check_chunked(reader, digest, kind, record)
             return CheckedObject(key, digest, kind, stored, problem)
         return CheckedObject(key, digest, kind, stored, data=get_object(reader, kind, digest))
@@ -87,7 +86,7 @@ def kind_of(record: bytes) -> str:
 
 def chunks_of(record: bytes) -> tuple[bytes, ...]:
     """The digests of the chunks that the object with that record is cut into; none when it is whole."""
-    if record[:1] != bytes((_CHUNKED,)):
+    if not is_cut(record):
         return ()
     body = record[10 + record[1] :] if len(record) > 1 else b""
     return tuple(body[at : at + DIGEST_SIZE] for at in range(0, len(body), DIGEST_SIZE))

@@ -40,6 +40,13 @@ def digest(kind: str, data: bytes | bytearray | memoryview) -> bytes:
     return running.digest()
 
 
+def begun(kind: str, size: int) -> "_Hash":
+    """The digest of an object of `kind` and `size`, to be given its bytes piece by piece with `update`."""
+    running = _prepare(kind)
+    running.update(size.to_bytes(8, "big"))
+    return running
+
+
 def _prepare(kind: str) -> "_Hash":
     if not _KIND.fullmatch(kind):
         raise ValueError(f"a kind is lower-case ASCII letters, not {kind!r}")

@@ -11,7 +11,8 @@ DalsegnoError
     ├── StoreClosedError                        used after `close()`, or after the block of a transaction
     ├── StoreForkedError                        used in a forked child
     ├── StoreDamagedError                       the files contradict themselves
-    │   └── DamagedObjectError                  one object does not match its digest
+    │   ├── DamagedObjectError                  one object does not match its digest
+    │   └── DamagedRecordError                  one record does not match its checksum
     ├── ObjectNotFoundError (also LookupError)  no object has that digest
     └── KeyTooLongError (also ValueError)       a key is empty, over the limit, or begins with a zero byte
 
@@ -26,6 +27,7 @@ from typing import Any
 __all__ = [
     "DalsegnoError",
     "DamagedObjectError",
+    "DamagedRecordError",
     "KeyTooLongError",
     "NotAStoreError",
     "ObjectNotFoundError",
@@ -137,9 +139,9 @@ class StoreForkedError(StoreError):
 class StoreDamagedError(StoreError):
     """The files of the store contradict themselves; nothing was changed."""
 
-    def __init__(self, path: Path | str, reason: str) -> None:
+    def __init__(self, path: Path | str, reason: str, cure: str = "restore it from a copy") -> None:
         self.path, self.reason = str(path), reason
-        super().__init__(f"the store {self.path} is damaged: {reason}; restore it from a copy")
+        super().__init__(f"the store {self.path} is damaged: {reason}; {cure}")
 
 
 class DamagedObjectError(StoreDamagedError):
@@ -150,6 +152,18 @@ class DamagedObjectError(StoreDamagedError):
         # The store is not known here, and the message of the base class would claim too much.
         StoreError.__init__(
             self, f"{kind} object {digest.hex()} is damaged: {reason}; restore it from a copy of the store"
+        )
+
+
+class DamagedRecordError(StoreDamagedError):
+    """One record does not match its checksum; `what` says which kind of record. The rest is as readable as before."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        StoreError.__init__(
+            self,
+            f"a record ({what}) is damaged: its bytes do not match their checksum; `dalsegno check` names the run that "
+            "this touches; restore the store from a copy, or remove that run by force",
         )
 
 

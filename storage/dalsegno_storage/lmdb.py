@@ -4,7 +4,7 @@
 for each other, FORMAT.md what the bytes mean.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +26,7 @@ class LmdbStore:
     A missing or empty folder becomes a store unless `create` is false. With `read_only` nothing is made, `write()` is
     StorePermissionError, and a store on a read-only disk can be opened. `map_size` limits the data in bytes; the
     default is as large as the address space allows, up to 1 TiB. `busy_timeout` is how many seconds `write()` waits
-    for other writers. Several stores on one folder share one environment, with the `map_size` of the first.
+    for other writers; it can be changed at any time, also for who waits already. Several stores on one folder share one environment, with the `map_size` of the first.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class LmdbStore:
         self._environment: Environment | None = environment
         self._guard = environment.guard
         self._read_only = read_only
-        self._busy_timeout = busy_timeout
+        self.busy_timeout = busy_timeout
         self.path = environment.path
         self.id = environment.marker.id
 
@@ -57,13 +57,16 @@ class LmdbStore:
         environment = self._live()
         if self._read_only:
             raise StorePermissionError(self.path, "it was opened with read_only=True")
-        return _Writer(environment, self._busy_timeout)
+        return _Writer(environment, self._patience)
 
     def close(self) -> None:
         """Give everything back; closing twice is fine."""
         environment, self._environment = self._environment, None
         if environment is not None and not self._guard.foreign:
             release(environment)
+
+    def _patience(self) -> float:
+        return self.busy_timeout
 
     def _live(self) -> Environment:
         self._guard.check()
@@ -133,15 +136,15 @@ class _Reader:
 
 
 class _Writer(_Reader):
-    __slots__ = ("_busy_timeout",)
+    __slots__ = ("_patience",)
 
-    def __init__(self, environment: Environment, busy_timeout: float) -> None:
+    def __init__(self, environment: Environment, patience: Callable[[], float]) -> None:
         super().__init__(environment)
-        self._busy_timeout = busy_timeout
+        self._patience = patience
 
     def __enter__(self) -> Self:
         try:
-            self._transaction = self._environment.begin_write(self._busy_timeout)
+            self._transaction = self._environment.begin_write(self._patience)
         except (lmdb.Error, OSError) as error:
             raise translate(error, self._environment.path) from error
         return self

@@ -12,26 +12,39 @@ no transaction has to hold it whole. The digest of the object is that of its byt
 1 is never longer than one chunk, whatever it claims, which bounds what a forged one can make a reader allocate.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 
-from dalsegno_storage.digest import DIGEST_SIZE, digest
+from dalsegno_storage.digest import DIGEST_SIZE, begun, digest
 from dalsegno_storage.errors import DamagedObjectError, ObjectNotFoundError
 from dalsegno_storage.keys import pack
-from dalsegno_storage.protocol import Reader, Writer
+from dalsegno_storage.protocol import Reader, Store, Writer
 
-__all__ = ["CHUNK_SIZE", "Prepared", "get_object", "has_object", "object_key", "prepare", "put_object"]
+__all__ = [
+    "CHUNK_SIZE",
+    "Prepared",
+    "Streamed",
+    "get_object",
+    "get_pieces",
+    "has_object",
+    "is_cut",
+    "object_key",
+    "prepare",
+    "put_object",
+]
 
 CHUNK_SIZE = 1 << 20
 """Objects above this many bytes are kept in pieces of this size."""
 
 _PLAIN, _ZSTD, _CHUNKED = range(3)
+_CUT = bytes((_CHUNKED,))
 _CHUNK = "chunk"
 _COMPRESS_ABOVE = 256
 _PROBE = 1 << 16
 _WORTHWHILE = 0.9
 _TABLE = pack("o")
+_digest = digest
 
 
 def object_key(digest: bytes) -> bytes:
@@ -58,13 +71,32 @@ class Prepared:
         if view.nbytes <= CHUNK_SIZE:
             yield object_key(self.digest), _record(self.kind, view)
             return
-        digests = []
-        for start in range(0, view.nbytes, CHUNK_SIZE):
-            piece = view[start : start + CHUNK_SIZE]
-            name = digest(_CHUNK, piece)
-            digests.append(name)
-            yield object_key(name), _record(_CHUNK, piece)
-        yield object_key(self.digest), _header(_CHUNKED, self.kind, view.nbytes) + b"".join(digests)
+        pieces = (view[start : start + CHUNK_SIZE] for start in range(0, view.nbytes, CHUNK_SIZE))
+        yield from _cut(self.digest, self.kind, view.nbytes, pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A large object that is never held whole; each call of `pieces` gives its bytes anew, CHUNK_SIZE at a time."""
+
+    digest: bytes
+    kind: str
+    size: int
+    pieces: Callable[[], Iterable[bytes]] = field(repr=False)
+
+    @property
+    def parts(self) -> Iterator[tuple[bytes, bytes]]:
+        """The same as for `Prepared`; `size` is above CHUNK_SIZE, and `pieces` raises when the bytes are not the right ones."""
+        yield from _cut(self.digest, self.kind, self.size, map(memoryview, self.pieces()))
+
+
+def _cut(digest: bytes, kind: str, size: int, pieces: Iterable[memoryview]) -> Iterator[tuple[bytes, bytes]]:
+    digests = []
+    for piece in pieces:
+        name = _digest(_CHUNK, piece)
+        digests.append(name)
+        yield object_key(name), _record(_CHUNK, piece)
+    yield object_key(digest), _header(_CHUNKED, kind, size) + b"".join(digests)
 
 
 def prepare(kind: str, data: bytes | bytearray | memoryview) -> Prepared:
@@ -87,6 +119,11 @@ def has_object(reader: Reader, digest: bytes) -> bool:
     return reader.get(object_key(digest)) is not None
 
 
+def is_cut(record: bytes) -> bool:
+    """Whether the object with that record is cut into chunks."""
+    return record[:1] == _CUT
+
+
 def get_object(reader: Reader, kind: str, digest: bytes) -> bytes:
     """The bytes of the object of that kind and digest; ObjectNotFoundError, or DamagedObjectError if they are wrong."""
     record = reader.get(object_key(digest))
@@ -99,6 +136,30 @@ def get_object(reader: Reader, kind: str, digest: bytes) -> bytes:
     if not _matches(kind, data, digest):
         raise DamagedObjectError(digest, kind, "its bytes have another digest")
     return data
+
+
+def get_pieces(store: Store, kind: str, digest: bytes) -> Iterator[bytes]:
+    """The bytes of an object in pieces of at most CHUNK_SIZE, each read in a transaction of its own.
+
+    Raises what `get_object` does; that the bytes are wrong is only known, and said, after the last piece.
+    """
+    with store.read() as reader:
+        record = reader.get(object_key(digest))
+        if record is None:
+            raise ObjectNotFoundError(digest, kind)
+        form, length, body = _parse(record, kind, digest)
+        whole = None if form == _CHUNKED else get_object(reader, kind, digest)
+    if whole is not None:
+        yield whole
+        return
+    running = begun(kind, length)
+    for name in _names(kind, digest, length, body):
+        with store.read() as reader:
+            piece = bytes(_chunk(reader, kind, digest, name))
+        running.update(piece)
+        yield piece
+    if running.digest() != digest:
+        raise DamagedObjectError(digest, kind, "its chunks are not the right ones, or one is damaged")
 
 
 # `digest` is the natural name of a parameter above, where it hides the function.
@@ -156,10 +217,7 @@ def _expand(form: int, length: int, body: memoryview, kind: str, digest: bytes) 
 
 def _join(reader: Reader, kind: str, digest: bytes, length: int, body: memoryview) -> bytes:
     """The bytes of an object that is cut into chunks."""
-    count = -(-length // CHUNK_SIZE)
-    if count < 2 or body.nbytes != count * DIGEST_SIZE:
-        raise DamagedObjectError(digest, kind, f"its record claims {length} bytes and lists other chunks")
-    names = [bytes(body[at : at + DIGEST_SIZE]) for at in range(0, body.nbytes, DIGEST_SIZE)]
+    names = _names(kind, digest, length, body)
     # One piece in memory at a time: the allocator gives the same megabyte again, and its result needs no copy.
     data = BytesIO()
     for number, name in enumerate(names):
@@ -175,6 +233,14 @@ def _join(reader: Reader, kind: str, digest: bytes, length: int, body: memoryvie
                 raise DamagedObjectError(digest, kind, f"its chunk {name.hex()} is damaged")
         raise DamagedObjectError(digest, kind, "its chunks are whole and not the right ones")
     return whole
+
+
+def _names(kind: str, digest: bytes, length: int, body: memoryview) -> list[bytes]:
+    """The digests of the chunks of an object."""
+    count = -(-length // CHUNK_SIZE)
+    if count < 2 or body.nbytes != count * DIGEST_SIZE:
+        raise DamagedObjectError(digest, kind, f"its record claims {length} bytes and lists other chunks")
+    return [bytes(body[at : at + DIGEST_SIZE]) for at in range(0, body.nbytes, DIGEST_SIZE)]
 
 
 def _chunk(reader: Reader, kind: str, digest: bytes, name: bytes) -> bytes | memoryview:

@@ -26,7 +26,7 @@ def store(recorded: Path) -> tuple[str, str]:
 
 
 def test_commands() -> None:
-    assert offered("")[:4] == ["run", "rerun", "get", "why"]
+    assert offered("")[:6] == ["run", "rerun", "resume", "abort", "get", "why"]
     assert offered("get", "") == ["run", "action", "io", "logs", "code"]
 
 

@@ -36,6 +36,7 @@ def test_run_as_json_is_one_document(command: Command, here: Path) -> None:
     assert document["outputs"][0] == 9.0
     assert document["error"] is None
     shown = command("get", "run", "one", "--json").json
+    assert len(shown.pop("fingerprint")) == 64
     assert {key: document[key] for key in shown} == shown
     assert "preparing 3" in done.err
 

@@ -78,11 +78,12 @@ def test_only_text_is_recorded_where_the_stream_takes_anything(play: Play) -> No
 def test_a_log_keeps_nothing_that_it_cannot_store() -> None:
     store = MemoryStore()
     writer = Writer(store)
-    log = ActionLog(writer, 1, 0)
+    log = ActionLog(writer, 1, 0, str)
     log.add("stdout", "before")
     with pytest.raises(TypeError, match="a log takes text, not bytes"):
         log.add("stdout", b"oops")  # type: ignore[arg-type]  # wrong on purpose
     log.add("stdout", " after")
+    log.close()
     writer.close()
     with store.read() as reader:
         (record,) = (value for _, value in reader.scan())

@@ -374,6 +374,7 @@ FACTS: dict[str, Any] = {
     "seconds": 1.5,
     "action": "a0",
     "code": 3,
+    "cure": "c",
     "digest": b"\1" * 32,
     "domain": "d",
     "found": 2,

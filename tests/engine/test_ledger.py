@@ -11,7 +11,7 @@ import pytest
 from dalsegno import Engine, Phase, TaskEnvironment
 from dalsegno import _records as records
 from dalsegno._ledger import Ledger
-from dalsegno._puts import End
+from dalsegno._puts import End, Put
 from dalsegno._values import INLINE, encode_named, parts_of
 from dalsegno.codec import encode
 from dalsegno.errors import RunExistsError
@@ -55,7 +55,7 @@ def test_a_run_is_created_whole_or_not_at_all(ledger: Ledger, content: Any, back
         assert ledger.root(run.id) == root
         before = content()
         with pytest.raises(RunExistsError):
-            await ledger.create(a_run(), root_of, [(b"x", b"y")])
+            await ledger.create(a_run(), root_of, [Put(b"x", [(b"x", b"y")], list)])
         assert content() == before
 
     anyio.run(main, backend=backend)
@@ -105,7 +105,7 @@ def test_a_completion_is_recorded_once_and_stays(ledger: Ledger) -> None:
         _, root = await ledger.create(a_run(), root_of, [])
         child = root._replace(seq=1, parent=0)
         first = ended(child, outputs=b"\x80")
-        ledger.began(child, lambda: True)
+        ledger.began_soon(child, (), None)
         await ledger.complete(End(first))
         await ledger.complete(End(ended(child, Phase.FAILED)))
         ledger.complete_blocking(End(ended(child, Phase.ABORTED), durable=False))
@@ -120,7 +120,7 @@ def test_what_has_begun_is_on_disk_before_long(ledger: Ledger) -> None:
     async def main() -> None:
         _, root = await ledger.create(a_run(), root_of, [])
         child = root._replace(seq=1, parent=0)
-        ledger.began(child, lambda: True)
+        ledger.began_soon(child, (), None)
         ledger.close()
         assert ledger.action_by_seq(root.run_id, 1).phase is Phase.RUNNING
 
@@ -132,9 +132,9 @@ def test_values_live_in_the_record_up_to_the_limit_and_are_objects_above(ledger:
     encoded = encode_named([("small", small), ("large", large)])
     data = encode(large).data
     assert encoded.values == {"small": encode(small).data, "large": Ref(digest("value", data), INLINE + 1)}
-    ledger.store_blocking(ledger.objects(encoded))
+    anyio.run(ledger.store, ledger.objects(encoded))
     assert ledger.named(encoded.values) == {"small": encode(small).data, "large": data}
-    assert ledger.objects(encoded) == []  # it is there
+    assert [put.pairs for put in ledger.objects(encoded)] == [()]  # it is there
     assert isinstance(encode_named([("small", small)]).values, bytes)
 
 
@@ -152,8 +152,8 @@ def test_large_objects_are_stored_in_transactions_of_bounded_size() -> None:
     store = Measuring()
     ledger = Ledger(store)
     data = random.Random(0).randbytes(20 << 20)
-    name, puts = ledger.prepare("value", data)
-    ledger.store_blocking(puts)
+    name, put = ledger.prepare("value", data)
+    anyio.run(ledger.store, [put])
     assert ledger.get("value", name) == data
     assert 1 << 20 < store.largest <= 5 << 20
     assert ledger.writer.commits >= 4
@@ -161,10 +161,10 @@ def test_large_objects_are_stored_in_transactions_of_bounded_size() -> None:
 
 
 def test_a_damaged_or_missing_object_is_named(ledger: Ledger, store: MemoryStore) -> None:
-    name, puts = ledger.prepare("value", b"v" * 1000)
+    name, put = ledger.prepare("value", b"v" * 1000)
     with pytest.raises(ObjectNotFoundError, match=name.hex()):
         ledger.get("value", name)
-    ledger.store_blocking(puts)
+    anyio.run(ledger.store, [put])
     assert ledger.get("value", name) == b"v" * 1000
     with store.write() as transaction:
         data = transaction.get(object_key(name))

@@ -149,7 +149,7 @@ def many() -> Iterator[Counting]:
                 labels={"rare": "yes"} if number % 1000 == 0 else {},
             )
             transaction.put(records.run_key(number), records.pack_run(run))
-            transaction.put(records.name_key("p", "d", run.name), number.to_bytes(8, "big"))
+            transaction.put(records.name_key("p", "d", run.name), records.pack_number(number))
             for key in records.index_keys(run):
                 transaction.put(key, b"")
     yield store

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from dalsegno import _records as records
 from dalsegno._identity import ROOT_NAME, action_name
 from dalsegno._phases import TRANSITIONS, advance
-from dalsegno.errors import DecodeError
+from dalsegno._pins import unpack_pin
+from dalsegno.errors import DamagedRecordError, DecodeError
 from dalsegno.models import (
     ActionRecord,
     Attempt,
@@ -128,7 +129,7 @@ def test_runs_round_trip(run: RunRecord) -> None:
 def test_actions_round_trip(action: ActionRecord) -> None:
     data = records.pack_action(action)
     assert records.unpack_action(action.run_id, action.seq, data) == action
-    assert records.phase_of(data) is action.phase
+    assert records.standing_of(data) == (action.phase, action.attempts)
 
 
 @given(templates)
@@ -154,14 +155,19 @@ def test_log_text_that_is_no_valid_unicode_is_kept() -> None:
     assert records.unpack_log(records.pack_log("stdout", 1, "a\udc80b", 1)) == ("stdout", 1, "a\udc80b", 1)
 
 
-UNPACK: list[Callable[[bytes], Any]] = [
+def sealed(unpack: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    return lambda data: unpack(records.sealed(data))
+
+
+RECORDS: list[Callable[[bytes], Any]] = [
     lambda data: records.unpack_run(1, data),
     lambda data: records.unpack_action(1, 1, data),
-    records.phase_of,
-    records.unpack_template,
+    records.standing_of,
     records.unpack_log,
-    records.unpack_manifest,
+    records.unpack_cached,
+    unpack_pin,
 ]
+UNPACK = [*map(sealed, RECORDS), records.unpack_template, records.unpack_manifest]
 
 
 @pytest.mark.parametrize("unpack", UNPACK)
@@ -173,8 +179,32 @@ def test_bytes_that_are_no_record_are_refused(unpack: Callable[[bytes], Any], da
 
 @pytest.mark.parametrize("unpack", UNPACK)
 def test_another_layout_is_named(unpack: Callable[[bytes], Any]) -> None:
-    with pytest.raises(DecodeError, match="another layout than 1"):
-        unpack(msgpack.packb([2, "a", "b"]))
+    with pytest.raises(DecodeError, match=f"another layout than {records.LAYOUT}"):
+        unpack(msgpack.packb([records.LAYOUT + 1, "a", "b"]))
+
+
+@pytest.mark.parametrize("unpack", RECORDS)
+@pytest.mark.parametrize(
+    "data", [b"", b"\x90", bytes(4), bytes(7), msgpack.packb([records.LAYOUT, "a", "b"])]
+)
+def test_bytes_without_their_checksum_are_damaged(unpack: Callable[[bytes], Any], data: bytes) -> None:
+    with pytest.raises((DamagedRecordError, DecodeError), match="record"):
+        unpack(data)
+
+
+@given(st.binary(max_size=60), st.integers(0, 10**6))
+def test_a_flipped_bit_in_a_record_is_noticed(data: bytes, bit: int) -> None:
+    whole = records.sealed(data)
+    assert records.opened(whole, "test") == data
+    flipped = bytearray(whole)
+    flipped[bit % len(whole)] ^= 1 << (bit // len(whole) % 8)
+    with pytest.raises(DamagedRecordError, match=r"a record \(test\) is damaged"):
+        records.opened(bytes(flipped), "test")
+
+
+@given(ids)
+def test_numbers_round_trip(number: int) -> None:
+    assert records.unpack_number(records.pack_number(number), "test") == number
 
 
 @given(ids, st.lists(st.tuples(seqs, shorts), unique_by=lambda pair: pair[0], max_size=8))
@@ -252,5 +282,6 @@ def test_phases_go_the_ways_of_the_table_only(current: Phase, new: Phase) -> Non
 def test_what_has_ended_stays_as_it_is() -> None:
     assert TRANSITIONS.keys() == set(Phase)
     for phase in Phase:
-        assert phase.is_terminal == (not TRANSITIONS[phase])
+        if phase is not Phase.INTERRUPTED:  # which is never recorded
+            assert phase.is_terminal == (not TRANSITIONS[phase])
     assert [phase for phase in Phase if phase.is_success] == [Phase.SUCCEEDED, Phase.RECOVERED]

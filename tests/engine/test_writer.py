@@ -12,9 +12,16 @@ import anyio
 import pytest
 
 from dalsegno._writer import Writer
-from dalsegno_storage.errors import StoreClosedError, StoreForkedError
+from dalsegno_storage.errors import (
+    ObjectNotFoundError,
+    StoreBusyError,
+    StoreClosedError,
+    StoreDamagedError,
+    StoreForkedError,
+)
 from dalsegno_storage.lmdb import LmdbStore
 from dalsegno_storage.memory import MemoryStore
+from dalsegno_storage.protocol import Reader
 from dalsegno_storage.protocol import Writer as Transaction
 
 
@@ -27,15 +34,29 @@ class Gated(MemoryStore):
         self.gate.set()
         self.arrived = threading.Event()
         self.broken: Exception | None = None
+        self.lying: Exception | None = None
+        """Raised by a commit that has taken place."""
+        self.busy: Exception | None = None
+        self.asked = 0
+        self.after_first: Callable[[], None] = lambda: None
+        """Called after the first transaction, before the next."""
 
     @contextmanager
     def write(self) -> Iterator[Any]:  # type: ignore[override]  # any context manager will do
         self.arrived.set()
         self.gate.wait(30)
+        self.asked += 1
+        if self.busy is not None:
+            raise self.busy
         with super().write() as transaction:
             yield transaction
             if self.broken is not None:
                 raise self.broken
+        if self.lying is not None:
+            error, self.lying = self.lying, None
+            raise error
+        self.after_first()
+        self.after_first = lambda: None
 
 
 @pytest.fixture
@@ -179,6 +200,110 @@ def test_a_store_that_fails_fails_everyone_and_later_work_goes_on(gated: Gated, 
     writer.commit_blocking(putting(b"c"))
     writer.close()
     assert stored(gated) == {b"c": b"", b"lazy": b"1"}
+
+
+def has(key: bytes) -> Callable[[Reader], bool]:
+    return lambda reader: reader.get(key) is not None
+
+
+def test_a_commit_that_failed_and_took_place_is_a_success(gated: Gated, writer: Writer) -> None:
+    gated.lying = OSError("the disk")
+    assert writer.commit_blocking(putting(b"a", b"1"), landed=has(b"a")) == b"a"
+    assert stored(gated) == {b"a": b"1"}
+    gated.lying = OSError("the disk")
+    with pytest.raises(OSError, match="the disk"):
+        writer.commit_blocking(putting(b"b", b"1"))  # nobody says how to tell
+    assert writer.commits == 0
+
+
+def test_a_commit_that_failed_and_did_not_take_place_is_an_error(gated: Gated, writer: Writer) -> None:
+    gated.broken = OSError("the disk")
+    with pytest.raises(OSError, match="the disk"):
+        writer.commit_blocking(putting(b"a", b"1"), landed=has(b"a"))
+    assert stored(gated) == {}
+
+
+def test_what_a_failed_commit_has_written_of_a_group_is_not_run_again(
+    gated: Gated, writer: Writer, backend: str
+) -> None:
+    runs: list[bytes] = []
+
+    def once(key: bytes) -> Callable[[Transaction], bytes]:
+        def operation(transaction: Transaction) -> bytes:
+            runs.append(key)
+            return putting(key)(transaction)
+
+        return operation
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            with held(gated, writer):
+                writer.put_lazily(b"lazy", lambda _: b"1")
+                for key in (b"a", b"b"):
+                    tasks.start_soon(partial(writer.commit, once(key), landed=has(key)))
+                tasks.start_soon(writer.commit, once(b"untold"))
+                await anyio.wait_all_tasks_blocked()
+
+    def fail_once() -> None:
+        gated.lying = OSError("the disk")
+
+    gated.after_first = fail_once
+    anyio.run(main, backend=backend)
+    assert sorted(runs) == [b"a", b"b", b"untold", b"untold"]
+    assert stored(gated).keys() == {b"first", b"a", b"b", b"untold", b"lazy"}
+
+
+def test_a_file_that_is_gone_has_nothing_that_counts(gated: Gated, writer: Writer) -> None:
+    gated.lying = StoreDamagedError("here", "data.mdb was removed")
+    with pytest.raises(StoreDamagedError):
+        writer.commit_blocking(putting(b"a"), landed=has(b"a"))
+
+
+def test_everyone_in_a_group_is_told_at_once_that_the_store_is_busy(
+    gated: Gated, writer: Writer, backend: str
+) -> None:
+    errors: list[int | None] = []
+
+    async def main() -> None:
+        async def one(number: int) -> None:
+            try:
+                await writer.commit(putting(b"%d" % number))
+            except StoreBusyError as error:
+                errors.append(error.pid)
+
+        async with anyio.create_task_group() as tasks:
+            with held(gated, writer):
+                for number in range(5):
+                    tasks.start_soon(one, number)
+                await anyio.wait_all_tasks_blocked()
+
+    def be_busy() -> None:
+        gated.busy = StoreBusyError("here", pid=7, waited=30)
+
+    gated.after_first = be_busy
+    anyio.run(main, backend=backend)
+    assert errors == [7] * 5
+    assert gated.asked == 2
+    writer.put_lazily(b"lazy", lambda _: b"1")
+    with pytest.raises(StoreBusyError):
+        writer.commit_blocking(putting(b"a"))
+    gated.busy = None
+    writer.close()
+    assert stored(gated).keys() == {b"first", b"lazy"}
+
+
+def test_a_lazy_put_that_misses_an_object_keeps_nothing_else_from_being_written(
+    gated: Gated, writer: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    def misses(transaction: Transaction) -> bytes:
+        raise ObjectNotFoundError(bytes(32), "blob")
+
+    with held(gated, writer):
+        writer.put_lazily(b"a", misses)
+        writer.put_lazily(b"b", lambda _: b"1")
+    writer.close()
+    assert stored(gated) == {b"first": b"", b"b": b"1"}
+    assert "could not be recorded" in caplog.text
 
 
 def test_a_caller_that_is_cancelled_does_not_take_its_operation_back(

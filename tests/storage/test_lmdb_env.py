@@ -12,6 +12,7 @@ from typing import IO
 import lmdb
 import pytest
 
+from dalsegno_storage import _lmdb_files
 from dalsegno_storage._lmdb_env import MAP_SIZES
 from dalsegno_storage.errors import (
     StoreBusyError,
@@ -318,3 +319,29 @@ def test_closing_ends_what_is_open(store: LmdbStore) -> None:
             reader.get(b"a")
         with pytest.raises(StoreClosedError):
             list(reader.scan())
+
+
+def test_a_file_that_a_compaction_replaces_during_the_opening_is_looked_at_again(
+    store: LmdbStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, (b"a", b"1"))
+    store.close()
+    inspect = _lmdb_files.inspect
+    looks = []
+
+    def and_replace(path: Path) -> object:
+        found = inspect(path)
+        looks.append(found[1].st_ino)
+        if len(looks) == 1:
+            (path / "draft").write_bytes((path / "data.mdb").read_bytes())
+            (path / "draft").chmod(0o600)
+            (path / "draft").replace(path / "data.mdb")
+        return found
+
+    monkeypatch.setattr(_lmdb_files, "inspect", and_replace)
+    again = LmdbStore(store.path)
+    assert len(looks) == 2
+    assert looks[0] != looks[1]
+    put(again, (b"b", b"2"))
+    assert everything(again) == [(b"a", b"1"), (b"b", b"2")]
+    again.close()

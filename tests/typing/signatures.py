@@ -3,10 +3,12 @@
 An `# type: ignore` below is itself a claim: the checker reports it when the line is not an error.
 """
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
+from uuid import UUID
 
 import dalsegno
-from dalsegno import Run, TaskEnvironment
+from dalsegno import Run, TaskEnvironment, durable, trace
 
 env = TaskEnvironment("signatures")
 
@@ -32,6 +34,18 @@ def count(words: list[str]) -> int:
 @env.task(timeout=3)
 async def nothing() -> None:
     """An async task with settings."""
+
+
+@trace
+def tidy(text: str, *, width: int = 80) -> str:
+    """A traced plain function."""
+    return text[:width]
+
+
+@trace
+async def fetch(url: str) -> bytes:
+    """A traced async function."""
+    return url.encode()
 
 
 def calls_of_sync_tasks() -> None:
@@ -77,3 +91,28 @@ async def awaited_runs() -> None:
     assert_type(await run.result.aio(), str)
     async with dalsegno.Engine("memory:") as engine:
         assert_type(await (await engine.run(scale, 1.0)).result.aio(), float)
+
+
+async def calls_of_traced_functions() -> None:
+    """A traced function has the signature of the function, wherever it is called."""
+    assert_type(tidy("a", width=3), str)
+    assert_type(await tidy.aio("a"), str)
+    assert_type(await fetch("u"), bytes)
+    tidy(1)  # type: ignore[arg-type]  # the wrong type
+    tidy("a", 3)  # type: ignore[call-arg]  # it is to be given by name
+    await fetch()  # type: ignore[call-arg]  # an argument is missing
+
+
+async def recorded_values() -> None:
+    """The functions of `durable` have the types of those that they stand for."""
+    assert_type(durable.now(), datetime)
+    assert_type(durable.now(UTC), datetime)
+    assert_type(durable.time(), float)
+    assert_type(await durable.uuid4.aio(), UUID)
+    assert_type(durable.random(), float)
+    assert_type(durable.entropy(), int)
+    assert_type(await durable.sleep.aio(timedelta(hours=1)), None)
+    await durable.sleep(3)
+    durable.now("UTC")  # type: ignore[arg-type]  # the wrong type
+    durable.time(1)  # type: ignore[call-arg]  # it takes nothing
+    await durable.sleep("soon")  # type: ignore[arg-type]  # the wrong type

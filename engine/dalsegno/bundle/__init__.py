@@ -1,7 +1,8 @@
 """The user's code as data: recorded from live modules, loaded again from the store."""
 
+from dalsegno.bundle._bytecode import fresh_imports
 from dalsegno.bundle._files import identities
-from dalsegno.bundle._modules import is_user_module
+from dalsegno.bundle._modules import is_user_module, live_module
 from dalsegno.bundle.capture import Capture, capture
 from dalsegno.bundle.disk import write_files
 from dalsegno.bundle.environment import Manifest, differences, installed, manifest, versions
@@ -19,10 +20,12 @@ __all__ = [
     "ReadBlob",
     "capture",
     "differences",
+    "fresh_imports",
     "identities",
     "importable_name",
     "installed",
     "is_user_module",
+    "live_module",
     "load",
     "lookup",
     "manifest",

@@ -13,6 +13,7 @@ files are only digested and read again when their bytes are wanted.
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -109,8 +110,9 @@ def identities(folder: str | os.PathLike[str]) -> frozenset[Identity]:
     found = set()
     for root, _, names in os.walk(folder):
         for name in (root, *(os.path.join(root, name) for name in names)):
-            status = os.stat(name, follow_symlinks=False)
-            found.add((status.st_dev, status.st_ino))
+            with suppress(FileNotFoundError):  # what comes and goes beside a store is gone
+                status = os.stat(name, follow_symlinks=False)
+                found.add((status.st_dev, status.st_ino))
     return frozenset(found)
 
 

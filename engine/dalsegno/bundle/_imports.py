@@ -1,8 +1,8 @@
 """What a piece of code imports, found without running it.
 
 Counted are import statements anywhere (also inside functions and `if TYPE_CHECKING`), and
-`importlib.import_module` and `__import__` with a literal name. Computed names cannot be known. Code that does
-not parse imports nothing.
+`importlib.import_module` and `__import__` with a literal name; `_computed` says what can be known of computed names.
+Code that does not parse imports nothing.
 """
 
 import ast
@@ -10,6 +10,8 @@ import dis
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType
+
+from dalsegno.bundle._computed import Computed, computed_imports, may_compute
 
 __all__ = ["Import", "Scan", "absolute_names", "code_imports", "scan"]
 
@@ -25,10 +27,13 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """The imports of a file, and the names in its `__all__`, which a star import of a package may load."""
+    """The imports of a file, those under computed names, and the names in its `__all__`, which a star import of a
+    package may load; `parses` says whether it is Python at all."""
 
     imports: tuple[Import, ...] = ()
     exports: tuple[str, ...] = ()
+    computed: tuple[Computed, ...] = ()
+    parses: bool = True
 
 
 def scan(text: bytes) -> Scan:
@@ -36,10 +41,12 @@ def scan(text: bytes) -> Scan:
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return Scan()
+        return Scan(parses=False)
     dynamic = b"import_module" in text or b"__import__" in text
+    computes = may_compute(text)
+    nodes = list(ast.walk(tree)) if dynamic or computes else list(_statements(tree.body))
     imports: dict[Import, None] = {}
-    for node in ast.walk(tree) if dynamic else _statements(tree.body):
+    for node in nodes:
         match node:
             case ast.Import(names=aliases):
                 imports.update((Import(alias.name), None) for alias in aliases)
@@ -49,7 +56,7 @@ def scan(text: bytes) -> Scan:
                 found = _dynamic(function, name, others, node.keywords)
                 if found is not None:
                     imports[found] = None
-    return Scan(tuple(imports), tuple(_exports(tree.body)))
+    return Scan(tuple(imports), tuple(_exports(tree.body)), computed_imports(nodes) if computes else ())
 
 
 def code_imports(code: CodeType) -> tuple[Import, ...]:

@@ -3,41 +3,26 @@
 A module that is loaded is where it was loaded from; a submodule is looked for in the folders of its package; a
 top-level name is asked of the importers of this process, import hooks of editable installs included.
 
-What is recorded for a loaded module is the text that it was loaded from, for that is what runs. The first time
-that a module is seen, its file is taken for that text if it did not change since the process started; otherwise
-if its cached bytecode was made from the file as it is and every function in the module is one that the file
-defines. From then on the text is kept for as long as the module stays the same: an edit of the file alone changes
-nothing, `importlib.reload` (which gives a module a new spec) does. A module whose text cannot be known that way
-is "stale": the file is recorded and the caller is told. An edit that changes constants only, made between the
-import and the first look, is found through the bytecode cache alone.
+What is recorded for a loaded module is the text that it was loaded from (`_loaded`), for any other that of its file.
 """
 
 # ruff: noqa: PTH100, PTH116, PTH118, PTH120 - strings: Paths would double the cost
 
-import marshal
 import os
-import struct
 import sys
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.util import MAGIC_NUMBER
-from inspect import unwrap
+from importlib.machinery import ModuleSpec
 from os.path import abspath, dirname, join, realpath
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
-from typing import Literal
+from types import ModuleType
 
-from dalsegno.bundle._files import Identity, SourceText, is_current, listing, source_text
+from dalsegno.bundle._bytecode import refresh
+from dalsegno.bundle._files import Identity, SourceText, listing, source_text
+from dalsegno.bundle._loaded import State, loaded_text
 from dalsegno.bundle._roots import is_user_folder, root_of
-from dalsegno.errors import BundleCaptureError
-
-State = Literal["loaded", "edited", "stale", "unloaded"]
-"""How the recorded text of a module stands to the process: loaded from it; loaded from it, but the file was edited
-since; loaded, perhaps from another text; not loaded."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,15 +50,6 @@ class Namespace:
     folders: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Pin:
-    module: ModuleType
-    spec: ModuleSpec | None
-    file: str
-    text: SourceText
-
-
-_pins: dict[str, _Pin] = {}
 _mains: dict[str, tuple[object, object, str | None]] = {}
 
 
@@ -164,9 +140,9 @@ class Finder:
             return None
         portions = []
         for folder in above.folders:
-            names = self._names(folder)
+            names = self.names(folder)
             inside = join(folder, tail)
-            if tail in names and "__init__.py" in self._names(inside):
+            if tail in names and "__init__.py" in self.names(inside):
                 return self._source(name, join(inside, "__init__.py"), (inside,), None)
             if f"{tail}.py" in names:
                 return self._source(name, f"{inside}.py", None, None)
@@ -195,16 +171,18 @@ class Finder:
         text: SourceText | None
         state: State
         if module is None:
+            refresh(file)
             text, state = source_text(file), "unloaded"
         else:
-            text, state = _loaded_text(name, module, file)
+            text, state = loaded_text(name, module, file)
         return Source(name, path, file, root, folders, text, state) if text else None
 
     def _namespace(self, folders: Iterable[str]) -> Namespace | None:
         own = tuple(folder for folder in map(abspath, folders) if is_user_folder(folder))
         return Namespace(own) if own else None
 
-    def _names(self, folder: str) -> frozenset[str]:
+    def names(self, folder: str) -> frozenset[str]:
+        """The names of the Python files and folders in a folder."""
         self.looked_into.add(folder)
         return listing(folder)
 
@@ -236,82 +214,3 @@ def _main_file(module: object) -> str | None:
     """The file of `__main__`; a script's is where Python's own `sys.path[0]` says: links followed."""
     file = file_of(module)
     return realpath(file) if file and getattr(module, "__spec__", None) is None else file
-
-
-def _loaded_text(name: str, module: ModuleType, file: str) -> tuple[SourceText | None, State]:
-    """The text that a loaded module was made from, as well as it can be known; None when there is no file."""
-    spec = getattr(module, "__spec__", None)
-    pin = _pins.get(name)
-    if pin is not None and pin.module is module and pin.spec is spec and pin.file == file:
-        return pin.text, "loaded" if is_current(file, pin.text) else "edited"
-    try:
-        text = source_text(file)
-    except BundleCaptureError:
-        return None, "stale"
-    if not _was_loaded_from(module, spec, file, text.text):
-        return text, "stale"
-    _pins[name] = _Pin(module, spec, file, text)
-    return text, "loaded"
-
-
-def _was_loaded_from(module: ModuleType, spec: ModuleSpec | None, file: str, text: bytes) -> bool:
-    status = Path(file).stat()
-    if max(status.st_mtime_ns, status.st_ctime_ns) < _PROCESS_START:
-        return True
-    if type(getattr(module, "__loader__", None)) is not SourceFileLoader:
-        return True
-    cached = _bytecode(spec)
-    if cached and cached[:8] != struct.pack(
-        "<II", int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF
-    ):
-        return False
-    try:
-        code = marshal.loads(cached[8:]) if cached else compile(text, file, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError, EOFError, TypeError):
-        return False
-    defined = set(_codes(code))
-    return all(live in defined for live in _live_codes(module, file))
-
-
-def _bytecode(spec: ModuleSpec | None) -> bytes | None:
-    """The bytecode cache of a module from its source's mtime and size on, None when nothing is to be learnt from it."""
-    if spec is None or spec.cached is None or sys.dont_write_bytecode:
-        return None
-    with suppress(OSError):
-        cached = Path(spec.cached).read_bytes()
-        if cached[:4] == MAGIC_NUMBER and cached[4:8] == bytes(4):
-            return cached[8:]
-    return None
-
-
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _codes(constant)
-
-
-def _live_codes(module: ModuleType, file: str) -> Iterator[CodeType]:
-    """The code of the functions and methods in a module that came from its file."""
-    values = list(vars(module).values())
-    for value in [
-        *values,
-        *(part for kind in values if isinstance(kind, type) for part in vars(kind).values()),
-    ]:
-        with suppress(Exception):  # whatever a user's object does when it is looked at
-            function = unwrap(value)
-            if isinstance(function, FunctionType) and function.__code__.co_filename == file:
-                yield function.__code__
-
-
-def _process_start() -> int:
-    """When this process started, in nanoseconds since the epoch and a little early; 0 where that cannot be told."""
-    try:
-        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-        age = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-    except (OSError, AttributeError, ValueError, IndexError):
-        return 0
-    return time.time_ns() - age - 50_000_000
-
-
-_PROCESS_START = _process_start()

@@ -5,6 +5,7 @@ The functions that take a module by name are wrapped; everything else is the rea
 
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import wraps
 from types import ModuleType
 from typing import Any, Protocol
@@ -38,6 +39,9 @@ class Translator(Protocol):
 
     def actual(self, name: str) -> str:
         """The name in `sys.modules` for a name as recorded code writes it; ModuleNotFoundError if it may not have it."""
+
+    def asking(self) -> AbstractContextManager[None]:
+        """Imports in the block are made for the bundle."""
 
     @property
     def builtins(self) -> dict[str, Any]:
@@ -88,6 +92,7 @@ def _translating(function: Callable[..., Any], space: Translator, count: int) ->
             if function.__name__ == "find_spec":
                 return None
             raise
-        return function(*args, **options)
+        with space.asking():
+            return function(*args, **options)
 
     return call

@@ -87,7 +87,7 @@ class Space:
         """The module with this recorded name, imported now if need be."""
         found = self._ready.get(name)
         if found is None or sys.modules.get(found.__name__) is not found:
-            with self._asking(), self._own_words():
+            with self.asking(), self._own_words():
                 found = self._ready[name] = importlib.import_module(self.actual(name))
         return found
 
@@ -105,7 +105,8 @@ class Space:
         return True
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
+    def asking(self) -> Iterator[None]:
+        """Imports of this thread in the block are made for this space."""
         before, _asking.space = _asking.space, self
         try:
             yield
@@ -219,7 +220,7 @@ class Space:
             if actual == name and not self.owns(name):
                 module = builtins.__import__(name, globals, locals, fromlist, 0)
             else:
-                with self._asking():
+                with self.asking():
                     module = builtins.__import__(actual, globals, locals, fromlist, 0)
         if not fromlist and actual != name:
             return sys.modules[f"{self.prefix}.{name.partition('.')[0]}"]

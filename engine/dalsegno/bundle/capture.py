@@ -1,7 +1,8 @@
 """Capture: from the modules that hold the tasks to the list of files that they need.
 
 Taken are the modules asked for, what they import from the user's source roots, statically and to any depth, lazy
-imports and imports for type checkers included, and every module that is loaded from those roots. A source root is
+imports and imports for type checkers included, what they may import under computed names (`_meant`), and every module
+that is loaded from those roots. A source root is
 the folder above a top-level package, or the folder of a script. A file is recorded by its module's name, so equal
 code gives equal bundles wherever it lies.
 
@@ -24,6 +25,7 @@ from threading import RLock
 from dalsegno.bundle._files import Identity, blob_of, is_current, listing, read_again
 from dalsegno.bundle._importer import space_of
 from dalsegno.bundle._imports import absolute_names
+from dalsegno.bundle._meant import Meant
 from dalsegno.bundle._modules import Finder, Source, file_of, is_ours, main_name
 from dalsegno.bundle._roots import environment_around, is_user_folder
 from dalsegno.bundle._walk import Walk
@@ -43,12 +45,14 @@ class Capture:
 
     `imports` are the top-level names that the code imports from elsewhere, for the manifest. When a file was edited
     since its module was loaded, what is loaded is recorded, not the edit; `stale` are the recorded names of modules
-    that may have been loaded from another text than the recorded one, because it was gone before anyone looked.
+    that may have been loaded from another text than the recorded one, because it was gone before anyone looked. `cut`
+    are those of modules that compute the names of what they import, where so much may be meant that not all was taken.
     """
 
     bundle: Bundle
     imports: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
     _readers: Mapping[bytes, Callable[[], bytes]] = field(default_factory=dict, repr=False)
 
     def read(self, blob: bytes) -> bytes:
@@ -170,6 +174,7 @@ def _closure(starts: frozenset[str], roots: frozenset[str], exclude: frozenset[I
 def _make_closure(starts: frozenset[str], roots: frozenset[str], exclude: frozenset[Identity]) -> _Closure:
     process = _process()
     finder = Finder(exclude)
+    meant = Meant(finder)
     sources: dict[str, Source] = {}
     own_roots = set(roots)
     elsewhere: set[str] = set()
@@ -188,7 +193,7 @@ def _make_closure(starts: frozenset[str], roots: frozenset[str], exclude: frozen
                 if other is not found and other.text.blob != found.text.blob:
                     raise _collision(found.path, other.file, found.file)
                 own_roots.add(found.root)
-                waiting |= set(_needed(found, finder)) - seen
+                waiting |= {*_needed(found, finder), *meant.by(found)} - seen
         waiting = set(_loaded_below(own_roots)) - seen
     files = {
         path: BundleFile(path, source.text.blob, len(source.text.text))
@@ -198,6 +203,7 @@ def _make_closure(starts: frozenset[str], roots: frozenset[str], exclude: frozen
         bundle=checked(Bundle(tuple(files.values()))),
         imports=_top_names(elsewhere, finder),
         stale=tuple(sorted(source.name for source in sources.values() if source.state == "stale")),
+        cut=tuple(sorted(meant.cut)),
         _readers={source.text.blob: source.text.read for source in sources.values()},
     )
     modules = [sys.modules.get(name) for name in (*(source.name for source in sources.values()), "__main__")]

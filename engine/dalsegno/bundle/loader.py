@@ -29,7 +29,7 @@ from typing import Literal, cast
 from dalsegno._module_names import recorded_module_name
 from dalsegno.bundle._importer import close_space, open_space
 from dalsegno.bundle._live import Live, live_files
-from dalsegno.bundle._modules import importable
+from dalsegno.bundle._modules import importable, live_module
 from dalsegno.bundle._space import Space, modules_of, tops_of
 from dalsegno.bundle.model import Bundle, ReadBlob
 from dalsegno.errors import BundleLoadError
@@ -64,6 +64,13 @@ class LoadedBundle:
             return self._usable().module(name)
         except (Exception, SystemExit) as error:
             raise BundleLoadError(name, f"{type(error).__name__}: {error}") from error
+
+    def loaded(self, name: str) -> list[ModuleType]:
+        """The modules with this recorded name that are loaded: the bundle's, and this process's own."""
+        own = live_module(name)
+        code = self._code
+        recorded = sys.modules.get(code.actual(name)) if isinstance(code, Space) and code.owns(name) else None
+        return [each for each in (own, recorded if recorded is not own else None) if each is not None]
 
     def resolve(self, module: str, qualname: str) -> object:
         """What a module of the bundle calls by this qualified name; BundleLoadError when there is no such thing."""

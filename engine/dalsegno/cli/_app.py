@@ -74,8 +74,12 @@ def _print_version(ctx: click.Context, param: click.Parameter, asked: bool) -> N
     lazily={
         "run": "dalsegno.cli._run:run",
         "rerun": "dalsegno.cli._rerun:rerun",
+        "resume": "dalsegno.cli._resume:resume",
+        "abort": "dalsegno.cli._abort:abort",
         "get": "dalsegno.cli._get:get",
         "why": "dalsegno.cli._why:why",
+        "diff": "dalsegno.cli._diff:diff",
+        "verify": "dalsegno.cli._verify:verify",
         "check": "dalsegno.cli._check:check",
         "gc": "dalsegno.cli._gc:gc",
         "delete": "dalsegno.cli._delete:delete",

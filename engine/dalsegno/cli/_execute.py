@@ -47,7 +47,12 @@ class Ended:
 
 
 def execute(
-    ctx: click.Context, begin: Callable[[Engine], Awaitable[Run[Any]]], *, follow: bool, as_json: bool
+    ctx: click.Context,
+    begin: Callable[[Engine], Awaitable[Run[Any]]],
+    *,
+    follow: bool,
+    as_json: bool,
+    begins: str = "started",
 ) -> int:
     """Start a run with `begin`, wait for its end, print what came of it; gives the exit code."""
     import anyio
@@ -56,7 +61,7 @@ def execute(
     with ExitStack() as stack:
         if as_json:
             stack.enter_context(stdout_on_stderr())
-        observers = _shown(stack, tally, follow=follow, as_json=as_json)
+        observers = _shown(stack, tally, follow=follow, as_json=as_json, begins=begins)
         try:
             ended = anyio.run(_drive, ctx, begin, tally, observers)
         except KeyboardInterrupt:
@@ -126,14 +131,14 @@ def _ended(engine: Engine, run: Run[Any]) -> Ended:
     )
 
 
-def _shown(stack: ExitStack, tally: Tally, *, follow: bool, as_json: bool) -> list[Observer]:
+def _shown(stack: ExitStack, tally: Tally, *, follow: bool, as_json: bool, begins: str) -> list[Observer]:
     """Set up what is shown while the run is live; gives who else watches it."""
     stdout, stderr = sys.stdout, sys.stderr
     screen = Screen(tally) if colourful(stderr) else None
     put = _put if screen is None else screen.write
     observers: list[Observer] = []
     if screen is None:
-        observers.append(_Beginning())
+        observers.append(_Beginning(begins))
     if follow:
         target = stderr if as_json else stdout
 
@@ -164,9 +169,12 @@ def _put(stream: TextIO, text: str) -> int:
 class _Beginning(Observer):
     """Says that a run has begun, where nothing is drawn."""
 
+    def __init__(self, word: str) -> None:
+        self._word = word
+
     def run_started(self, run: RunRecord) -> None:
         """Say it."""
-        note(f"run {run.name} started")
+        note(f"run {run.name} {self._word}")
 
 
 def _document(ended: Ended) -> dict[str, Any]:

@@ -57,7 +57,6 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     help="Then remove the oldest until no more is in use: 500MB, 1GB.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
-@click.option("--offline", is_flag=True, help="No other process uses the store, nor will until this ends.")
 @click.option("-y", "--yes", is_flag=True, help="Remove runs without asking.")
 @store_option
 @json_option
@@ -68,7 +67,6 @@ def gc(
     older_than: timedelta | None,
     max_size: int | None,
     dry_run: bool,
-    offline: bool,
     yes: bool,
     as_json: bool,
 ) -> int:
@@ -76,15 +74,10 @@ def gc(
 
     Without a limit no run goes. With --keep-last and --older-than a run goes when both let it go. Live runs, pinned runs
     and runs that others took results over from stay. The runs are listed and asked about before they go.
-    An engine that is open meanwhile could go on to refer to what was removed, so say --offline when there is none. The
-    file itself is made smaller by `dalsegno compact`.
+    Works beside engines and other processes. The file itself is made smaller by `dalsegno compact`.
     """
-    if not (dry_run or offline):
-        raise click.UsageError(
-            "gc is not safe beside an engine that has the store open; stop those there are and say --offline",
-            ctx,
-        )
     from dalsegno import maintenance
+    from dalsegno.errors import CannotCollectError
 
     limits = any(limit is not None for limit in (keep_last, older_than, max_size))
     with opened(ctx, read_only=dry_run) as (store, _):
@@ -105,7 +98,7 @@ def gc(
                         return USAGE
                     click.confirm(f"Remove {count(len(planned.runs), 'run')}?", abort=True, err=True)
             done = maintenance.gc(store, keep_last=keep_last, older_than=older_than, max_size=max_size)
-        except maintenance.CannotCollectError as error:
+        except CannotCollectError as error:
             say(str(error))
             return DAMAGED if error.__cause__ is not None else USAGE
     _show(done, as_json=as_json, dry_run=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import rich_click as click
 
 from dalsegno import query
+from dalsegno._fingerprint import SHORT, Fingerprints
 from dalsegno.cli._options import completing, json_option, place_options, run_argument
 from dalsegno.cli._store import reading
 from dalsegno.cli._table import phase_text, print_facts, print_json
@@ -23,15 +24,21 @@ def get_action(ctx: click.Context, run_name: str, name: str | None, show_all: bo
     """Show the actions of RUN as a tree, or one ACTION alone."""
     with reading(ctx) as records:
         run = records.run(run_name)
+        known = Fingerprints(records.ledger)
         if name is not None:
-            view = query.action_view(records.ledger, run, records.ledger.action(run, name))
+            action = records.ledger.action(run, name)
+            view = query.action_view(records.ledger, run, action)
+            view["fingerprint"] = known.of(action).hex()
             if as_json:
                 print_json(view)
             else:
                 _show(view)
             return
         if as_json:
-            print_json(query.action_views(records.ledger, run))
+            views = query.action_views(records.ledger, run)
+            for each, action in zip(views, records.ledger.actions(run.id), strict=False):
+                each["fingerprint"] = known.of(action).hex()
+            print_json(views)
             return
         tree = query.tree_views(records.ledger, run)
     from dalsegno.cli._tree import print_tree
@@ -46,6 +53,7 @@ def _show(view: ActionView) -> None:
             ("name", view["name"]),
             ("run", view["run"]),
             ("task", view["task"]),
+            ("kind", "" if view["kind"] == "task" else view["kind"]),
             ("phase", phase_text(view["phase"])),
             ("from", f"{origin['action']} of run {origin['run']} ({origin['kind']})" if origin else ""),
             ("parent", view["parent"] or ""),
@@ -58,6 +66,7 @@ def _show(view: ActionView) -> None:
             ("inputs", view["inputs_digest"]),
             ("outputs", view["outputs_digest"] or ""),
             ("code", view["code_digest"]),
+            ("fingerprint", view.get("fingerprint", "")[:SHORT]),
             ("error", f"{error['kind']}: {error['message']}" if error else ""),
         ]
     )

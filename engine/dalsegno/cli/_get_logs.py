@@ -10,13 +10,13 @@ from contextlib import suppress
 import rich_click as click
 
 from dalsegno import query
-from dalsegno._ledger import LogLine
+from dalsegno._reading import LogLine
 from dalsegno.cli._follow import Labelled, log_lines
 from dalsegno.cli._options import completing, json_option, place_options, run_argument
 from dalsegno.cli._store import Records, reading
 from dalsegno.cli._table import print_json, print_json_line
 from dalsegno.errors import ActionNotFoundError
-from dalsegno.models import RunRecord
+from dalsegno.models import Phase, RunRecord
 from dalsegno.views import LogView
 
 POLL = 0.2
@@ -46,12 +46,12 @@ def get_logs(ctx: click.Context, run_name: str, name: str | None, follow: bool, 
 
 
 def _pieces(records: Records, run: RunRecord, seq: int | None, *, follow: bool) -> Iterator[LogView]:
-    """The pieces of log in the order in which they were written; with `follow`, until the run has ended."""
+    """The pieces of log in the order in which they were written; with `follow`, as long as somebody executes the run."""
     printed: Counter[int] = Counter()
     names: dict[int, str] = {}
     while True:
         # The phase is read first, so that the last look comes after the end of the run.
-        over = not follow or records.ledger.run(run.id).phase.is_terminal
+        over = not follow or records.ledger.run(run.id).phase not in (Phase.QUEUED, Phase.RUNNING)
         new = _new(records.ledger.log_lines(run.id, seq), printed)
         for line in new:
             if line.seq not in names:

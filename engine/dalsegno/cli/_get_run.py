@@ -53,7 +53,11 @@ def get_run(
         if name is not None:
             if label or task or phase or source_run or all_projects:
                 raise click.UsageError("NAME says which run; leave out what selects from a list", ctx)
-            _show(query.run_view(records.run(name)), as_json=as_json)
+            from dalsegno._fingerprint import Fingerprints
+
+            run = records.run(name)
+            found = Fingerprints(records.ledger).of_run(run)
+            _show({**query.run_view(run), "fingerprint": found.hex()}, as_json=as_json)
             return
         wanted = Query(
             project=None if all_projects else place.project,
@@ -117,6 +121,7 @@ def _show(view: RunView, *, as_json: bool) -> None:
             ("env", _pairs(view["env_vars"])),
             ("code", view["code_digest"]),
             ("bundle", view["bundle_digest"]),
+            ("fingerprint", view.get("fingerprint", "")[:12]),
         ]
     )
 

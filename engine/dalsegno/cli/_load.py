@@ -23,7 +23,8 @@ class ImportFailedError(CommandError):
 def load_module(place: str, root_dir: str | None = None) -> ModuleType:
     """Import a Python file, or a module by its dotted name, under the name that other code imports it by.
 
-    The folder above the file's top package goes to the front of `sys.path`, or `root_dir` if that is given.
+    The folder above the file's top package goes to the front of `sys.path`, or `root_dir` if that is given. The user's
+    files are loaded as they are, whatever Python's bytecode caches say.
     """
     file = Path(place)
     if file.suffix == ".py" or file.exists():
@@ -46,7 +47,9 @@ def tasks_of(module: ModuleType) -> dict[str, Task[Any, Any]]:
     """The tasks of a module by the names that they have there: its own first, then those it has imported."""
     from dalsegno.task import Task
 
-    found = {name: value for name, value in vars(module).items() if isinstance(value, Task)}
+    found = {
+        name: value for name, value in vars(module).items() if isinstance(value, Task) and not value.is_trace
+    }
     own = {name: task for name, task in found.items() if task.module == module.__name__}
     return own | found
 
@@ -98,8 +101,11 @@ def _home(file: Path, root_dir: str | None) -> tuple[Path, str]:
 
 
 def _imported(name: str, place: str) -> ModuleType:
+    from dalsegno.bundle import fresh_imports
+
     try:
-        return import_module(name)
+        with fresh_imports():
+            return import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise CommandError(f"there is no file or module {place!r}") from error

@@ -89,6 +89,13 @@ def run_options(function: F) -> F:
             "--disable-run-cache", is_flag=True, help="Neither use the cache nor leave anything there."
         ),
         click.option(
+            "--max-action-concurrency",
+            metavar="N",
+            type=click.IntRange(0),
+            default=0,
+            help="How many bodies of the run execute at once; any number by default.",
+        ),
+        click.option(
             "--input",
             "inputs",
             metavar="NAME=JSON",

@@ -87,6 +87,7 @@ def rerun(
     durability: Durability | None,
     overwrite_cache: bool,
     disable_run_cache: bool,
+    max_action_concurrency: int,
     inputs: tuple[str, ...],
     inputs_file: str | None,
     isolation: Isolation | None,
@@ -111,6 +112,7 @@ def rerun(
         isolation=isolation,
         overwrite_cache=overwrite_cache,
         disable_run_cache=disable_run_cache,
+        max_action_concurrency=max_action_concurrency,
     )
 
     request = Request(

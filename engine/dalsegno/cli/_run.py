@@ -80,6 +80,7 @@ def run(
     durability: Durability | None,
     overwrite_cache: bool,
     disable_run_cache: bool,
+    max_action_concurrency: int,
     inputs: tuple[str, ...],
     inputs_file: str | None,
     rerun_from: str | None,
@@ -115,6 +116,7 @@ def run(
         copy_style=copy_style,
         overwrite_cache=overwrite_cache,
         disable_run_cache=disable_run_cache,
+        max_action_concurrency=max_action_concurrency,
     )
     values = found.interface.convert(given.values, source=given.sources, partial=True)
     request = None

@@ -15,6 +15,7 @@ MARKS = {
     "aborted": ("■", "yellow"),
     "timed_out": ("✗", "red"),
     "recovered": ("↻", "green"),
+    "interrupted": ("◌", "yellow"),
 }
 """The sign and colour of each phase."""
 

@@ -37,7 +37,7 @@ from dalsegno.closure._program import WHOLE, Name, Program
 from dalsegno.closure._state import State
 from dalsegno.closure.facts import Unit
 
-__all__ = ["EVERYTHING", "RANDOM", "Effect", "Effects"]
+__all__ = ["EVERYTHING", "Effect", "Effects", "RANDOM"]
 
 Effect = tuple[str, int]
 """A module and the number of a unit in it."""

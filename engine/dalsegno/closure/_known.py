@@ -34,6 +34,7 @@ FLAGS: Final[Mapping[str, int]] = {
         (
             "inspect.signature", "inspect.Signature", "inspect.getfullargspec", "inspect.get_annotations",
             "typing.get_type_hints", "typing_extensions.get_type_hints", "annotationlib",
+            "typing.get_overloads", "typing_extensions.get_overloads",
         ),
         ANNOTATIONS,
     ),

@@ -14,7 +14,7 @@ from dalsegno.closure import _bits as bits
 from dalsegno.closure._known import FLAGGED, FLAGS, PURE_BUILTINS
 from dalsegno.closure._paths import Parts, literal_path
 from dalsegno.closure._scopes import Use
-from dalsegno.closure._tree import is_block, is_constant_binding, is_script, kept
+from dalsegno.closure._tree import Chain, is_block, is_constant_binding, is_script, kept, names_of_overload
 from dalsegno.closure._walk import Walk
 from dalsegno.closure.facts import SIZE, Kind, Unit
 
@@ -45,15 +45,18 @@ class _Pending(NamedTuple):
 class Reader:
     """Reads one module; afterwards `exports` and `computed_exports` are known.
 
-    `package` is the one that relative imports start from; `has_places`: the text may name places beside the code.
+    `package` is the one that relative imports start from; `has_places`: the text may name places beside the code,
+    `has_overload`: it may have functions that are only there for type checkers.
     """
 
-    def __init__(self, package: str, *, has_places: bool) -> None:
+    def __init__(self, package: str, *, has_places: bool, has_overload: bool) -> None:
         self.exports: tuple[str, ...] | None = None
         self.computed_exports = False
         self._package = package
         self._folders: dict[str, Parts] | None = {} if has_places else None
         self._postponed = False
+        self._has_overload = has_overload
+        self._overload: frozenset[Chain] = frozenset()
         self._labels: dict[str, int] = {}
 
     def read(self, tree: ast.Module) -> tuple[Unit, ...]:
@@ -65,6 +68,8 @@ class Reader:
             and any(alias.name == "annotations" for alias in each.names)
             for each in body
         )
+        if self._has_overload:
+            self._overload = names_of_overload(body)
         found: list[_Pending | Unit] = []
         if (documentation := ast.get_docstring(tree, clean=False)) is not None:
             lines = tree.body[0].lineno, tree.body[0].end_lineno or 0
@@ -79,7 +84,7 @@ class Reader:
         if isinstance(node, ast.ImportFrom) and node.module == "__future__":
             return
         first, last = node.lineno, node.end_lineno or node.lineno
-        walk = Walk(self._package, self._folders, postponed=self._postponed)
+        walk = Walk(self._package, self._folders, postponed=self._postponed, overload=self._overload)
         walk.run(node)
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             yield from _import_units(walk, first, last)

@@ -1,12 +1,12 @@
 """Questions about parts of a syntax tree that need nothing but the part."""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 __all__ = [
-    "HOOKS",
     "Chain",
+    "HOOKS",
     "all_arguments",
     "chain_of",
     "holds_values",
@@ -15,8 +15,10 @@ __all__ = [
     "is_constant_binding",
     "is_for_checkers",
     "is_script",
+    "is_stub",
     "kept",
     "may_be_path",
+    "names_of_overload",
     "relative",
 ]
 
@@ -28,6 +30,7 @@ HOOKS: Final = frozenset({"__init_subclass__", "__set_name__", "__prepare__", "_
 
 LONGEST_TEXT: Final = 255
 LONGEST_NAME: Final = 40
+_TYPING: Final = ("typing", "typing_extensions")
 _FIELD_MAKERS: Final = frozenset(
     {"field", "Field", "auto", "property", "partial", "ConfigDict", "SettingsConfigDict"}
 )
@@ -87,6 +90,36 @@ def all_arguments(arguments: ast.arguments) -> list[ast.arg]:
     """Every parameter of a function."""
     found = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     return found + [each for each in (arguments.vararg, arguments.kwarg) if each is not None]
+
+
+def names_of_overload(body: Iterable[ast.stmt]) -> frozenset[Chain]:
+    """What `typing.overload` is called in a module that imports it, or `typing`, and binds these names to nothing else."""
+    found: set[Chain] = set()
+    bound: list[str] = []
+    for node in body:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            bound += [each.asname or each.name.partition(".")[0] for each in node.names]
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            bound.append(node.name)
+        else:
+            bound += [
+                each.id
+                for each in ast.walk(node)
+                if isinstance(each, ast.Name) and not isinstance(each.ctx, ast.Load)
+            ]
+        if isinstance(node, ast.ImportFrom) and node.module in _TYPING and not node.level:
+            found.update((each.asname or each.name,) for each in node.names if each.name == "overload")
+        elif isinstance(node, ast.Import):
+            found.update(
+                (each.asname or each.name, "overload") for each in node.names if each.name in _TYPING
+            )
+    return frozenset(chain for chain in found if bound.count(chain[0]) == 1)
+
+
+def is_stub(decorators: list[ast.expr], overload: Collection[Chain]) -> bool:
+    """Whether a function with these decorators is only there for type checkers, so that its annotations are not used."""
+    chains = {chain_of(each) for each in decorators}
+    return not chains.isdisjoint(overload) and chains <= {*overload, ("staticmethod",), ("classmethod",)}
 
 
 def holds_values(body: list[ast.stmt]) -> bool:

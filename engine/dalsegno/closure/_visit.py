@@ -5,7 +5,7 @@ is made when its turn comes: the end of a scope, the beginning or end of an anno
 """
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, ClassVar, Final
 
 from dalsegno.closure import _bits as bits
@@ -25,13 +25,21 @@ class Visit:
     `words`, `notes` and `docs` are the normal form, the annotations and the texts that were left out of it. `texts` may
     name files or modules, `paths` are written out from a place beside the code. `imports` are (name, what is imported), `stars`
     the modules of star imports. `package` is the module's, `folders` are the names in it that stand for places beside the
-    code, None when nothing in the module does; `postponed` says that annotations are not evaluated.
+    code, None when nothing in the module does; `postponed` says that annotations are not evaluated; `overload` are the names
+    of `typing.overload` in the module.
     """
 
     handlers: ClassVar[dict[type, Callable[[Any, Any], None]]] = {}
     fields: ClassVar[dict[type, tuple[str, ...]]] = {}
 
-    def __init__(self, package: str, folders: dict[str, Parts] | None, *, postponed: bool) -> None:
+    def __init__(
+        self,
+        package: str,
+        folders: dict[str, Parts] | None,
+        *,
+        postponed: bool,
+        overload: Collection[Chain] = (),
+    ) -> None:
         self.words: list[str] = []
         self.notes: list[str] = []
         self.docs: list[str] = []
@@ -44,6 +52,7 @@ class Visit:
         self._package = package
         self._folders = folders
         self._postponed = postponed
+        self._overload = overload
         self._out = self.words
         self._later = 0
         self._noted = 0

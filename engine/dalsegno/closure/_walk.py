@@ -16,7 +16,15 @@ from typing import Any, Final
 from dalsegno.closure import _bits as bits
 from dalsegno.closure._expressions import Expressions
 from dalsegno.closure._scopes import DEFINITION, PARAMETER
-from dalsegno.closure._tree import HOOKS, all_arguments, chain_of, has_mutable_default, holds_values, relative
+from dalsegno.closure._tree import (
+    HOOKS,
+    all_arguments,
+    chain_of,
+    has_mutable_default,
+    holds_values,
+    is_stub,
+    relative,
+)
 
 __all__ = ["Walk"]
 
@@ -45,7 +53,7 @@ class Walk(Expressions):
         if noted:
             begin, end = (
                 (self._begin_annotation, self._end_annotation)
-                if node.decorator_list
+                if node.decorator_list and not is_stub(node.decorator_list, self._overload)
                 else (self._begin_note, self._end_note)
             )
             annotations = [(begin, node.name, len(noted))]

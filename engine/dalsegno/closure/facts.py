@@ -161,7 +161,11 @@ def module_facts(
 
     digest = blake2b(text, digest_size=SIZE).digest()
     try:
-        reader = Reader(_package(name, is_package), has_places=b"__file__" in text or b"files" in text)
+        reader = Reader(
+            _package(name, is_package),
+            has_places=b"__file__" in text or b"files" in text,
+            has_overload=b"overload" in text,
+        )
         units = reader.read(parsed(text) if tree is None else tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return ModuleFacts(name, digest, problem=f"{type(error).__name__}: {error}"[:200])

@@ -6,6 +6,7 @@ side; `view` shows bytes without loading anything. `ValueCodec` and `register` a
 
 from ._decode import ReadBlob, decode
 from ._encode import BlobSource, Encoded, encode, encode_map
+from ._exact import Content, exact_view
 from ._format import Buffer, ModuleName
 from ._immutable import is_immutable
 from ._maps import join_map, split_map
@@ -16,6 +17,7 @@ from ._view import view
 __all__ = [
     "BlobSource",
     "Buffer",
+    "Content",
     "Encoded",
     "ModuleName",
     "ReadBlob",
@@ -25,6 +27,7 @@ __all__ = [
     "default_resolve",
     "encode",
     "encode_map",
+    "exact_view",
     "is_immutable",
     "join_map",
     "register",

@@ -1,7 +1,7 @@
 """From values to bytes."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from msgpack import Packer
@@ -31,6 +31,7 @@ _SCALARS = frozenset((type(None), bool, int, float, str, bytes))
 _CONTAINERS = frozenset((list, dict))
 _PLAIN = _SCALARS | _CONTAINERS
 _NAN = b"\xcb\x7f\xf8" + bytes(6)
+_SHORT = frozenset((type(None), bool, int, str))
 _BIG = 65536
 """From this size on, bytes are not passed through the packer, which would copy them twice."""
 
@@ -39,6 +40,13 @@ _ATTRIBUTES = {Tag.DATACLASS, Tag.MODEL, Tag.NAMED_TUPLE, Tag.SUBCLASS, Tag.SECR
 
 class BlobSource(Protocol):
     """Content that is stored beside a value."""
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """The content a megabyte at a time; EncodeError, if only after the last one, when it is not what was encoded."""
 
     def read(self) -> bytes:
         """The content; EncodeError when it is no longer what was encoded."""
@@ -78,6 +86,18 @@ def encode(value: Any, *, module_name: ModuleName = identity) -> Encoded:
     or is nested deeper than the format allows, is opaque as a whole. EncodeError says where in the value the
     thing is that cannot be recorded.
     """
+    try:
+        return _encoded(value, module_name)
+    except ValueError as error:
+        if not str(error).endswith("too large"):
+            raise
+        # msgpack's own words, which name neither the limit nor the cure
+        raise EncodeError(
+            f"a value cannot be recorded: {error}, since the format ends at 4 GiB; use a File"
+        ) from error
+
+
+def _encoded(value: Any, module_name: ModuleName) -> Encoded:
     kind = type(value)
     if kind is list or kind is dict:
         pack = _packed_list if kind is list else _packed
@@ -104,6 +124,9 @@ def encode(value: Any, *, module_name: ModuleName = identity) -> Encoded:
 def encode_map(items: Iterable[tuple[str, Any]], *, module_name: ModuleName = identity) -> Encoded:
     """Named values in the given order, as `join_map` would join them; each value is opaque by itself only."""
     values = dict(items)
+    plain = _packed_scalars(values)
+    if plain is not None:
+        return Encoded(plain)
     encoded = encode(values, module_name=module_name)
     if split_ext(encoded.data) is None:
         return encoded
@@ -114,6 +137,17 @@ def encode_map(items: Iterable[tuple[str, Any]], *, module_name: ModuleName = id
         blobs=tuple(blob for one in each.values() for blob in one.blobs),
         classes=tuple(sorted({name for one in each.values() for name in one.classes})),
     )
+
+
+def _packed_scalars(values: dict[str, Any]) -> bytes | None:
+    """A map of exact scalars, which most calls have, packed without a closer look; None for any other."""
+    if not _SHORT.issuperset(map(type, values.values())):
+        return None
+    try:
+        packed: bytes = Packer(strict_types=True, buf_size=512).pack(values)
+    except (OverflowError, ValueError):
+        return None
+    return packed
 
 
 def _pack(packer: Packer, value: Any) -> bytes:

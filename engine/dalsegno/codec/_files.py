@@ -1,13 +1,12 @@
 """Files and directories: names and digests in the value, contents beside it."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from dalsegno.errors import DecodeError, EncodeError
-from dalsegno.files import Dir, File
-from dalsegno_storage.digest import DIGEST_SIZE, digest
+from dalsegno.files import Dir, File, _Content, changed, measured, pieces_of
+from dalsegno_storage.digest import DIGEST_SIZE, begun, digest
 
 from ._format import Buffer, Payload, Tag
 
@@ -21,32 +20,74 @@ __all__ = ["READERS", "find_writer"]
 class _OnDisk:
     """The content of a file that still lies where it was when its digest was taken."""
 
-    __slots__ = ("_digest", "_path")
+    __slots__ = ("_digest", "_path", "size")
 
-    def __init__(self, path: Path, digest: bytes) -> None:
-        self._path, self._digest = path, digest
+    def __init__(self, path: Path, size: int, digest: bytes) -> None:
+        self._path, self.size, self._digest = path, size, digest
 
     def read(self) -> bytes:
         """The content; EncodeError when it has changed since."""
         content = self._path.read_bytes()
         if digest("blob", content) != self._digest:
-            raise EncodeError(
-                f"{self._path} was changed while it was being recorded; call again when it is complete"
-            )
+            raise changed(self._path)
         return content
+
+    def pieces(self) -> Iterator[bytes]:
+        """The same piece by piece; that it has changed may only be said after the last one."""
+        running, found = begun("blob", self.size), 0
+        for piece in pieces_of(self._path):
+            running.update(piece)
+            found += len(piece)
+            if found > self.size:
+                break
+            yield piece
+        if found != self.size or running.digest() != self._digest:
+            raise changed(self._path)
 
 
 class _Recorded:
     """The content of a file that was in a record before."""
 
-    __slots__ = ("_fetch",)
+    __slots__ = ("_content", "size")
 
-    def __init__(self, fetch: Callable[[], bytes]) -> None:
-        self._fetch = fetch
+    def __init__(self, content: _Content, size: int) -> None:
+        self._content, self.size = content, size
 
     def read(self) -> bytes:
         """The content."""
-        return self._fetch()
+        return self._content.read()
+
+    def pieces(self) -> Iterator[bytes]:
+        """The same piece by piece."""
+        return self._content.pieces()
+
+
+@runtime_checkable
+class _Streams(Protocol):
+    """A `read_blob` that can also give content piece by piece."""
+
+    def pieces(self, digest: bytes, /) -> Iterator[bytes]: ...
+
+
+class _Stored:
+    """The content of a recorded file, read when it is asked for."""
+
+    __slots__ = ("_digest", "_name", "_read")
+
+    def __init__(self, read: "ReadBlob | None", name: str, digest: bytes) -> None:
+        self._read, self._name, self._digest = read, name, digest
+
+    def read(self) -> bytes:
+        """The content."""
+        if self._read is None:
+            raise DecodeError(
+                f"the content of {self._name!r} cannot be read, because the value was decoded without a store"
+            )
+        return self._read(self._digest)
+
+    def pieces(self) -> Iterator[bytes]:
+        """The same piece by piece, where the store gives it so."""
+        return self._read.pieces(self._digest) if isinstance(self._read, _Streams) else iter((self.read(),))
 
 
 def find_writer(kind: type) -> Callable[["Writer", Any], tuple[Tag, Payload] | None] | None:
@@ -68,18 +109,16 @@ def _write_dir(writer: "Writer", value: Dir) -> tuple[Tag, Payload]:
 
 
 def _ingest(writer: "Writer", file: File) -> tuple[int, bytes]:
-    fetch = file._fetch
-    if fetch is not None:
-        found = file.digest
-        writer.blobs.setdefault(found, _Recorded(fetch))
-        return file.size, found
+    content = file._content
+    if content is not None:
+        writer.blobs.setdefault(file.digest, _Recorded(content, file.size))
+        return file.size, file.digest
     try:
-        content = file.read_bytes()
+        size, found = measured(file.path)
     except OSError as error:
         raise EncodeError(f"the file {file.name!r} cannot be recorded: {error}") from error
-    found = digest("blob", content)
-    writer.blobs.setdefault(found, _OnDisk(file.path.absolute(), found))
-    return len(content), found
+    writer.blobs.setdefault(found, _OnDisk(file.path.absolute(), size, found))
+    return size, found
 
 
 def _read_file(reader: "Reader", data: Buffer) -> File:
@@ -96,15 +135,7 @@ def _read_dir(reader: "Reader", data: Buffer) -> Dir:
 def _file(reader: "Reader", name: str, size: int, found: bytes) -> File:
     if type(size) is not int or type(found) is not bytes or len(found) != DIGEST_SIZE:
         raise ValueError("size or digest are none")
-    return File._recorded(name, size, found, partial(_fetch, reader.read_blob, name, found))
-
-
-def _fetch(read_blob: "ReadBlob | None", name: str, found: bytes) -> bytes:
-    if read_blob is None:
-        raise DecodeError(
-            f"the content of {name!r} cannot be read, because the value was decoded without a store"
-        )
-    return read_blob(found)
+    return File._recorded(name, size, found, _Stored(reader.read_blob, name, found))
 
 
 READERS: dict[int, Callable[["Reader", Buffer], Any]] = {Tag.FILE: _read_file, Tag.DIR: _read_dir}

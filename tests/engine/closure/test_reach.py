@@ -544,3 +544,58 @@ def test_an_import_of_a_submodule_by_another_name_may_bring_a_name_of_the_packag
     }
     edited = {**program, "pkg/other.py": "def leaf(n):\n    return 6\n"}
     assert reach(program).digest != reach(edited).digest
+
+
+OVERLOADS = """
+    # file: main.py
+    from typing import Any, overload
+    import typing as t
+    from lib import read
+    @overload
+    def f(x: int) -> int: ...
+    @t.overload
+    def f(x: str, *, y: int = 0) -> str: ...
+    def f(x: Any, y: int = 0) -> Any:
+        return read(x)
+    class C:
+        @overload
+        @staticmethod
+        def m(x: int) -> int: ...
+        @overload
+        def m(x: str) -> str: ...
+        @staticmethod
+        def m(x: Any) -> Any: return x
+    def main(): return f(1), C.m(1)
+    # file: lib.py
+    from typing import get_overloads
+    def read(x): return x
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "matters"),
+    [
+        ("f(x: int) -> int", "f(x: float) -> Missing", False),
+        ("f(x: str, *, y: int = 0) -> str", "f(x: bytes, *, y: float = 0) -> bytes", False),
+        ("def m(x: int) -> int", "def m(x: float) -> float", False),
+        ("m(x: str) -> str", "m(x: bytes) -> bytes", False),
+        ("y: int = 0) -> str", "y: int = 1) -> str", True),
+        ("def m(x: Any) -> Any: return x", "def m(x: Any) -> Any: return [x]", True),
+    ],
+)
+def test_annotations_of_overloads_do_not_matter(old: str, new: str, matters: bool) -> None:
+    assert (reach(files(OVERLOADS.replace(old, new))).digest != reach(files(OVERLOADS)).digest) is matters
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("def read(x): return x", "def read(x): return get_overloads(x)"),
+        ("import typing as t", "import typing as t\n    def overload(f): return f.__annotations__"),
+        ("import Any, overload", "import Any\n    from multimethod import overload"),
+    ],
+)
+def test_annotations_of_overloads_matter_to_those_who_read_them(old: str, new: str) -> None:
+    text = OVERLOADS.replace(old, new)
+    other = text.replace("f(x: int) -> int", "f(x: float) -> float")
+    assert reach(files(text)).digest != reach(files(other)).digest

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dalsegno import codec
-from dalsegno.closure.values import ValueClosure, function_digest
+from dalsegno.closure.values import Static, ValueClosure, function_digest
 from dalsegno.task import Task
 
 USER = "made_up_helpers"
@@ -36,9 +36,11 @@ def is_user(module: str) -> bool:
     return module in (USER, __name__)
 
 
-def static(module: str, name: str) -> bytes:
-    """A helper's digest, as the text of its module would give it; tests put it there."""
-    return f"{module}.{name}:{getattr(sys.modules.get(module), 'VERSION', '')}".encode()
+def static(module: str, name: str) -> Static:
+    """A helper's digest, as the text of its module would give it; tests put it there, and what else it reaches."""
+    home = sys.modules.get(module)
+    digest = f"{module}.{name}:{getattr(home, '__version__', '')}".encode()
+    return Static(digest, [(module, name), *getattr(home, "__reached__", ())])
 
 
 def encode(value: object) -> tuple[bytes, bool]:
@@ -485,7 +487,7 @@ def test_packages(text: str, packages: tuple[str, ...]) -> None:
 def helpers(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     """A module of the user's, whose text is in the bundle."""
     module = types.ModuleType(USER)
-    text = "import json\nclass C: pass\ndef g(): return json\nSCALE = 3\nVERSION = 'one'\nSTATE = [g]"
+    text = "import json\nclass C: pass\ndef g(): return json\nSCALE = 3\n__version__ = 'one'\nSTATE = [g]"
     exec(text, vars(module))
     monkeypatch.setitem(sys.modules, USER, module)
     return module
@@ -494,15 +496,15 @@ def helpers(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
 STATICS = {
     "def f(): return helpers.g()": ("g",),
     "def f(): return helpers.C().m, helpers.SCALE": ("C", "SCALE"),
-    "def f(): return helpers": ("*",),
+    "def f(): return helpers": ("*", "g"),
     "g = helpers.g\ndef f(): return [g]": ("g",),
     "c = helpers.C()\nc.x = 1\ndef f(): return c": ("C",),
     "class D(helpers.C): pass\ndef f(): return D": ("C",),
     f"def f():\n from {USER} import g, C\n return g, C": ("C", "g"),
-    f"def f():\n import {USER}\n return {USER}": ("*",),
+    f"def f():\n import {USER}\n return {USER}": ("*", "g"),
     "def f(x: helpers.C): return x": ("C",),
     "def f(): return helpers.json.dumps": (),
-    "def f(): return helpers.STATE": ("STATE",),
+    "def f(): return helpers.STATE": ("STATE", "g"),
 }
 
 
@@ -511,15 +513,77 @@ def test_what_is_in_a_module_of_the_users_goes_by_its_text(text: str, helpers: t
     found = closure(typed(text, helpers=helpers))
     assert not found.opaque
     assert found.statics == tuple((USER, name) for name in STATICS[text])
-    vars(helpers)["VERSION"] = "two"
+    vars(helpers)["__version__"] = "two"
     assert (closure(typed(text, helpers=helpers)).digest != found.digest) is bool(STATICS[text])
 
 
-def test_a_setting_that_is_assigned_in_a_module_of_the_users_matters(helpers: types.ModuleType) -> None:
-    text = "def f(): return helpers.SCALE"
+SET = {
+    "a number": "SCALE = 4",
+    "a number of another type": "SCALE = 3.0",
+    "an item": "STATE.append(1)",
+    "another item": "STATE[0] = len",
+    "something behind a name": "settings['deep']['x'] = 2",
+    "an attribute": "thing.rate = 2",
+    "an attribute of a class": "C.rate = 2",
+    "an attribute of a function": "g.rate = 2",
+    "something else for a function": "g = lambda: 2",
+    "something else for a class": "C = type('C', (), {'n': 2})",
+    "what a function returns": "from json import dumps as g",
+    "something new": "extra = 1",
+}
+
+
+@pytest.mark.parametrize("text", ["def f(): return helpers", "def f(): return helpers.main()"])
+@pytest.mark.parametrize("change", SET.values(), ids=SET)
+def test_what_is_set_in_a_module_of_the_users_matters(
+    helpers: types.ModuleType, text: str, change: str
+) -> None:
+    more = "settings = {'deep': {'x': 1}}\nthing = C()\nthing.rate = 1\ndef main(): pass"
+    exec(more, vars(helpers))
+    if "main" in text:  # by way of what its text says that it reaches
+        names = ("C", "g", "SCALE", "STATE", "settings", "thing", "extra", "not_there")
+        vars(helpers)["__reached__"] = [(USER, name) for name in names]
     before = digest(text, helpers=helpers)
-    vars(helpers)["SCALE"] = 4
+    assert digest(text, helpers=helpers) == before
+    exec(change, vars(helpers))
     assert digest(text, helpers=helpers) != before
+
+
+def test_what_has_no_bytes_in_a_module_of_the_users_is_opaque(helpers: types.ModuleType) -> None:
+    text = "def f(): return helpers.SCALE"
+    vars(helpers)["__reached__"] = [(USER, "hidden")]
+    assert not closure(typed(text, helpers=helpers)).opaque
+    vars(helpers)["hidden"] = (number for number in [1])
+    found = closure(typed(text, helpers=helpers))
+    assert found.opaque
+    assert [what for what, _ in found.widened] == [f"{USER}.hidden"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import enum\nclass C(enum.Enum):\n A = 1\ndef g(): return C.A",
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass C:\n n: int = 1\ndef g(): return C()",
+        "import pydantic\nclass C(pydantic.BaseModel):\n n: int = 1\ndef g(): return C()",
+        "import functools\n@functools.lru_cache\ndef g(): return 1\nclass C: pass",
+        "import functools\n@functools.singledispatch\ndef g(x): return 1\n@g.register\ndef h(x: int): return 2\nclass C: pass",
+        "from __future__ import annotations\nimport asyncio, concurrent.futures as c\nlock = asyncio.Lock()\n"
+        "pool = c.ThreadPoolExecutor()\nclass C: pass\ndef g(): pass",
+        "import logging, re, threading\nlog = logging.getLogger('x')\nlock = threading.Lock()\nclass C: pass\ndef g(): log.info(C)",
+        "import abc, typing\nT = typing.TypeVar('T')\nclass C(abc.ABC, typing.Generic[T]):\n @property\n def n(self): return 1\ndef g(): pass",
+        "from dalsegno import TaskEnvironment\nenv = TaskEnvironment('e')\n@env.task\ndef g() -> int: return 1\nclass C: pass",
+    ],
+)
+def test_what_modules_usually_hold_is_not_opaque(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    found = []
+    for _ in range(2):
+        module = types.ModuleType(USER)
+        monkeypatch.setitem(sys.modules, USER, module)
+        exec(text, vars(module))
+        found.append(digest("def f(): return helpers", helpers=module))
+        if "lru_cache" in text:
+            vars(module)["g"]()
+    assert found[0] == found[1]
 
 
 def test_relative_imports_start_from_the_package(helpers: types.ModuleType) -> None:

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from dalsegno import Phase
 from dalsegno import _records as records
 from dalsegno._identity import ROOT_KEY, action_key, action_name, action_path
+from dalsegno._references import Reference, of_action, of_object, of_run
 from dalsegno.bundle import Bundle, BundleFile
 from dalsegno.codec import encode, join_map
-from dalsegno.files import File
+from dalsegno.files import File, _from_content
 from dalsegno.models import ActionRecord, Origin, Part, Ref, Relation, RunRecord, TaskTemplate, Values
 from dalsegno_storage.digest import digest
-from dalsegno_storage.objects import put_object
-from dalsegno_storage.protocol import Store, Writer
+from dalsegno_storage.objects import get_object, has_object, put_object
+from dalsegno_storage.protocol import Reader, Store, Writer
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Recorded:
 
 def file_with(content: bytes, name: str = "f.bin") -> File:
     """A file of that content, as one that was recorded."""
-    return File._recorded(name, len(content), digest("blob", content), lambda: content)
+    return _from_content(name, content)
 
 
 class Build:
@@ -96,7 +97,7 @@ class Build:
         ]
         bundle = put("bundle", Bundle(tuple(files)).encode())
         closure = put("closure", b"closure of " + task.encode())
-        manifest = put("manifest", records._pack([1, {"python": "3.11"}]))
+        manifest = put("manifest", records._pack([records.LAYOUT, {"python": "3.11"}]))
 
         def template(short: str) -> bytes:
             made = TaskTemplate(
@@ -116,7 +117,7 @@ class Build:
         )  # fmt: skip
         recorded = Recorded(run, objects)
         writer.put(records.run_key(run.id), records.pack_run(run))
-        writer.put(records.name_key("default", "development", name), run.id.to_bytes(8, "big"))
+        writer.put(records.name_key("default", "development", name), records.pack_number(run.id))
         for key in records.index_keys(run):
             writer.put(key, b"")
         zero = ROOT_KEY
@@ -154,3 +155,26 @@ def content(store: Store) -> dict[bytes, bytes]:
 def noise(seed: int, size: int) -> bytes:
     """Bytes that do not compress."""
     return random.Random(seed).randbytes(size)
+
+
+def dangling(reader: Reader) -> list[Reference]:
+    """What records and objects refer to in this snapshot that is not there."""
+    found = []
+    waiting: list[Reference] = []
+    for key, data in reader.scan(*records.RUNS):
+        waiting += of_run(records.unpack_run(records.run_id_of(key), data))
+    for key, data in reader.scan(b"a", b"b"):
+        # What a run that is being removed has left refers to what may be gone.
+        if reader.get(records.run_key(int.from_bytes(key[1:9], "big"))) is not None:
+            waiting += of_action(records.unpack_action(1, records.seq_of(key), data))
+    seen = set()
+    while waiting:
+        each = waiting.pop()
+        if each in seen:
+            continue
+        seen.add(each)
+        if not has_object(reader, each.digest):
+            found.append(each)
+        else:
+            waiting += of_object(each.kind, get_object(reader, each.kind, each.digest))
+    return found

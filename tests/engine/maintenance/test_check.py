@@ -172,8 +172,8 @@ def test_an_index_entry_too_many_is_named(store: MemoryStore, build: Build) -> N
 def test_names_lead_to_their_runs_and_back(store: MemoryStore, build: Build) -> None:
     build.run("a")
     build.run("b")
-    put(store, records.name_key("default", "development", "a"), (2).to_bytes(8, "big"))
-    put(store, records.name_key("default", "development", "ghost"), (7).to_bytes(8, "big"))
+    put(store, records.name_key("default", "development", "a"), records.pack_number(2))
+    put(store, records.name_key("default", "development", "ghost"), records.pack_number(7))
     assert check(store).problems == (
         Problem("name", "default/development/a", "it does not lead to its run", ("default/development/a",)),
         Problem("name", "default/development/ghost", "it does not lead to its run", ()),

@@ -6,9 +6,8 @@ from tests.engine.maintenance.building import Build, Call, content
 from dalsegno import Phase
 from dalsegno import _records as records
 from dalsegno._deletion import left_overs
-from dalsegno.errors import RunNotFoundError
+from dalsegno.errors import RunInUseError, RunNotFoundError
 from dalsegno.maintenance import (
-    RunInUseError,
     check,
     delete_run,
     delete_runs,
@@ -49,7 +48,7 @@ def test_a_live_run_is_refused_unless_forced(store: MemoryStore, build: Build, p
     build.run("live", phase=phase)
     build.run("other")
     before = content(store)
-    with pytest.raises(RunInUseError, match=f"it is {phase.value}"):
+    with pytest.raises(RunInUseError, match="it is (interrupted|queued)"):
         delete_runs(store, ["other", "live"])
     assert content(store) == before
     delete_run(store, "live", force=True)

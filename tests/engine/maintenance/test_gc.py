@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.engine.maintenance.building import Build, Call, content, file_with, noise
+from tests.engine.maintenance.building import Build, Call, content, dangling, file_with, noise
 
 from dalsegno import Phase
 from dalsegno import _records as records
@@ -16,14 +16,14 @@ from dalsegno._collection import collect
 from dalsegno._marks import Marks
 from dalsegno._pins import sweeps
 from dalsegno._policy import Policy
-from dalsegno._references import Reference, of_action, of_object, of_run
+from dalsegno._references import Reference
 from dalsegno.codec import encode, join_map
-from dalsegno.errors import ConfigError
-from dalsegno.maintenance import CannotCollectError, check, delete_run, gc, pin
+from dalsegno.errors import CannotCollectError, ConfigError
+from dalsegno.maintenance import check, delete_run, gc, pin
 from dalsegno_storage import open_store
 from dalsegno_storage.memory import MemoryStore
-from dalsegno_storage.objects import get_object, has_object, object_key, put_object
-from dalsegno_storage.protocol import Reader, Store, Writer
+from dalsegno_storage.objects import object_key, put_object
+from dalsegno_storage.protocol import Store, Writer
 
 DAY = 24 * 3600 * 10**9
 
@@ -126,9 +126,9 @@ def test_entries_that_lead_nowhere_go(store: MemoryStore, build: Build) -> None:
     a, b = build.run("a", sources={"m.py": b"a"}), build.run("b", sources={"m.py": b"b"})
     with store.write() as writer:
         for recorded, call in ((a, bytes(32)), (b, b"\1" * 32)):
-            data = records._pack([1, recorded.run.id, 1, 5])
+            data = records.pack_record(recorded.run.id, 1, 5)
             writer.put(records.cache_key(call), data)
-        writer.put(records.cache_key(b"\2" * 32), records._pack([1, b.run.id, 77, 5]))
+        writer.put(records.cache_key(b"\2" * 32), records.pack_record(b.run.id, 77, 5))
         writer.put(records.derived_key(bytes(32)), b"analysis")
     delete_run(store, "a")
     assert gc(store, dry_run=True).entries == 3
@@ -136,8 +136,13 @@ def test_entries_that_lead_nowhere_go(store: MemoryStore, build: Build) -> None:
     left = [key for key in content(store) if key[:1] in b"cd"]
     assert left == [records.cache_key(b"\1" * 32)]
     with store.write() as writer:
-        writer.put(records.derived_key(bytes(32)), b"analysis")
+        writer.put(records.derived_key(bytes(32)), records.sealed(b"analysis"))
     assert gc(store, grace=0).entries == 0
+    with store.write() as writer:
+        writer.put(records.derived_key(bytes(32)), b"damaged")
+        writer.put(records.cache_key(b"\3" * 32), b"damaged")
+    assert gc(store, grace=0).entries == 2
+    assert check(store).is_clean
 
 
 # Policies
@@ -203,18 +208,6 @@ def test_live_and_pinned_runs_stay_and_what_they_need(store: MemoryStore, build:
     assert names(store) == {"first", "second", "third", "live", "wanted"}
     assert live.all() <= objects(store)
     assert check(store).is_clean
-
-
-def test_a_live_run_keeps_the_templates_of_its_bundle(store: MemoryStore, build: Build) -> None:
-    gone = build.run("gone", [Call(task="child")])
-    live = build.run("live", [], phase=Phase.RUNNING)
-    delete_run(store, "gone")
-    gc(store, grace=0)
-    assert gone.objects["template"] <= objects(store)
-    delete_run(store, "live", force=True)
-    build.run("ended", [])
-    gc(store, grace=0)
-    assert objects(store) == live.all()
 
 
 def test_a_limit_below_zero_is_refused(store: MemoryStore) -> None:
@@ -283,27 +276,6 @@ def refer(writer: Writer, blob: bytes) -> None:
     action = records.unpack_action(run_id, 1, data)
     outputs = join_map({"o": encode(file_with(blob)).data})
     writer.put(key, records.pack_action(action._replace(outputs=outputs)))
-
-
-def dangling(reader: Reader) -> list[Reference]:
-    """What records and objects refer to in this snapshot that is not there."""
-    found = []
-    waiting: list[Reference] = []
-    for key, data in reader.scan(*records.RUNS):
-        waiting += of_run(records.unpack_run(records.run_id_of(key), data))
-    for key, data in reader.scan(b"a", b"b"):
-        waiting += of_action(records.unpack_action(1, records.seq_of(key), data))
-    seen = set()
-    while waiting:
-        each = waiting.pop()
-        if each in seen:
-            continue
-        seen.add(each)
-        if not has_object(reader, each.digest):
-            found.append(each)
-        else:
-            waiting += of_object(each.kind, get_object(reader, each.kind, each.digest))
-    return found
 
 
 @pytest.mark.parametrize("place", ["memory:", "lmdb", "sqlite"])

@@ -1,23 +1,31 @@
 """What refers to what, found without decoding anything."""
 
+import ast
 from collections import OrderedDict, deque
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import anyio
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.engine.maintenance.building import file_with
+from tests.engine.maintenance.building import content, file_with
 
-from dalsegno._references import REFERRING, Reference, of_object, of_value, of_values
+import dalsegno
+from dalsegno import Engine, TaskEnvironment
+from dalsegno._references import REFERRING, TABLES, Reference, of_object, of_value, of_values
 from dalsegno.bundle import Bundle, BundleFile
 from dalsegno.codec import encode, join_map
 from dalsegno.errors import BundleLoadError, DecodeError
 from dalsegno.files import Dir
+from dalsegno.maintenance import pin
 from dalsegno.models import Ref
+from dalsegno_storage.check import OBJECTS
 from dalsegno_storage.digest import digest
+from dalsegno_storage.memory import MemoryStore
 
 
 @dataclass
@@ -99,3 +107,59 @@ def test_objects() -> None:
 def test_what_cannot_be_read_is_an_error_of_ours(kind: str, data: bytes) -> None:
     with suppress(DecodeError, BundleLoadError):
         assert all(each.kind == "blob" for each in of_object(kind, data))
+
+
+def letters(code: str) -> set[int]:
+    """The first bytes of keys that a module makes: `b"x" + …`, and constants of one letter."""
+    found = set()
+    for node in ast.walk(ast.parse(code)):
+        match node:
+            case (
+                ast.BinOp(left=ast.Constant(value=bytes(letter)))
+                | ast.Assign(value=ast.Constant(value=bytes(letter)))
+                | ast.AnnAssign(value=ast.Constant(value=bytes(letter)))
+                | ast.Assign(value=ast.Tuple(elts=[ast.Constant(value=bytes(letter)), *_]))
+            ) if len(letter) == 1 and letter.islower():
+                found.add(letter[0])
+    return found
+
+
+def test_the_letters_of_a_module_are_found() -> None:
+    code = 'A = b"q"\nB: bytes = b"w"\nC = (b"e", b"f")\ndef key(n): return b"r" + n\nX = b"\\0" + b"tt"'
+    assert letters(code) == set(b"qwer")
+
+
+def test_every_kind_of_record_is_known_where_references_are_followed() -> None:
+    """Whoever adds a kind has to say what it refers to: otherwise a collection would remove that."""
+    folder = Path(dalsegno.__file__).parent
+    made = {path.name: letters(path.read_text()) for path in folder.glob("*.py")}
+    assert set().union(*made.values()) == TABLES
+    assert letters((folder / "_records.py").read_text()) >= set(b"ranlcdi")
+
+
+def test_what_an_engine_writes_is_known(store: MemoryStore) -> None:
+    async def main() -> None:
+        async with Engine(store) as engine:
+            run = await engine.run(says, "x" * 1000)
+            await run.wait.aio()
+            await (await engine.rerun(run.name, recover=True, text="y")).wait.aio()
+
+    anyio.run(main)
+    pin(store, next(iter(listed(store))))
+    tables = {key[0] for key in content(store)}
+    assert tables - {OBJECTS[0][0]} <= TABLES
+    assert set(b"ranlidp") <= tables
+
+
+env = TaskEnvironment("says")
+
+
+@env.task
+async def says(text: str) -> str:
+    print(text)
+    return text
+
+
+def listed(store: MemoryStore) -> list[str]:
+    with store.read() as reader:
+        return [key.rpartition(b"\0")[2].decode() for key, _ in reader.scan(b"n", b"o")]

@@ -4,13 +4,16 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
 from dalsegno import Cache, Engine, Phase, TaskEnvironment
+from dalsegno._cache import Turn
 from dalsegno.errors import ConfigError, TaskDefinitionError
+from dalsegno_storage.errors import StoreError
 
 Play = Callable[..., Any]
 env = TaskEnvironment("cache")
@@ -263,3 +266,12 @@ def test_a_call_below_an_equal_one_does_not_wait_for_it(play: Play) -> None:
         assert bodies == ["calls_itself"] * 3
 
     play(story)
+
+
+def test_a_place_where_turns_cannot_be_taken_is_an_error_of_the_store(tmp_path: Path) -> None:
+    (tmp_path / "turns").write_text("a file where a folder should be")
+    with (
+        pytest.raises(StoreError, match="of the store cannot be used: File exists"),
+        Turn(tmp_path / "turns", b"c"),
+    ):
+        raise AssertionError("it was taken")

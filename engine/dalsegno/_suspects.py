@@ -1,0 +1,206 @@
+"""What in the recorded code of a task may give another result each time, told from its text alone.
+
+All that the task reaches is looked through for clocks, chance, the process's surroundings, files, sets, and what stays from
+one call to the next. This proves nothing: it is asked when a result was another one, to say what that may come from.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from dalsegno._reading import Reading
+from dalsegno.bundle import Bundle
+from dalsegno.closure import Closure, symbol_source
+from dalsegno.errors import DalsegnoError
+from dalsegno.models import TaskTemplate
+
+NAMES = {
+    "time": (
+        "time.time", "time.monotonic", "time.perf_counter", "time.process_time", "time.localtime", "time.gmtime",
+        "time.strftime", "time.ctime", "datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today",
+        "datetime.date.today",
+    ),
+    "randomness": (
+        "random", "secrets", "uuid.uuid1", "uuid.uuid4", "os.urandom", "numpy.random", "tempfile", "builtins.id",
+    ),
+    "environment": (
+        "os.environ", "os.getenv", "os.getcwd", "os.getpid", "os.cpu_count", "os.uname", "socket.gethostname",
+        "platform", "sys.argv", "locale", "pathlib.Path.cwd", "pathlib.Path.home", "getpass",
+    ),
+    "set order": ("builtins.set", "builtins.frozenset", "builtins.hash"),
+    "file": (
+        "builtins.open", "os.listdir", "os.scandir", "os.walk", "os.stat", "os.path.getmtime", "os.path.exists", "glob",
+        "sqlite3", "urllib.request", "requests", "httpx", "socket.create_connection",
+    ),
+    "float order": ("asyncio.as_completed", "asyncio.wait", "concurrent.futures.as_completed"),
+}  # fmt: skip
+"""What code that uses these names, or something below them, may depend on."""
+
+_METHODS = {
+    "read_text": "file",
+    "read_bytes": "file",
+    "iterdir": "file",
+    "rglob": "file",
+    "imap_unordered": "float order",
+}
+
+_CHANGING = {
+    "append", "add", "update", "pop", "extend", "setdefault", "insert", "clear", "remove", "discard", "popitem",
+    "appendleft",
+}  # fmt: skip
+
+_NEW = {"list", "dict", "set", "bytearray", "deque", "defaultdict", "Counter", "OrderedDict"}
+
+
+class Suspect(NamedTuple):
+    """Something that a result may depend on: the cause it would be, what it is, and the symbol that has it."""
+
+    cause: str
+    what: str
+    where: str
+
+
+def suspects(ledger: Reading, template: TaskTemplate) -> list[Suspect]:
+    """What a task reaches that may give another result each time, the nearest first.
+
+    What other tasks do that it calls is theirs. Nothing where its code cannot be read.
+    """
+    try:
+        closure = Closure.decode(ledger.get("closure", template.closure))
+        bundle = Bundle.decode(ledger.get("bundle", template.bundle_digest))
+        texts: dict[str, bytes] = {}
+        for module in {symbol.module for symbol in closure.symbols}:
+            file = bundle.file_of(module)
+            texts[module] = b"" if file is None else ledger.blob(file.blob)
+    except DalsegnoError:
+        return []
+    imported = {module: _imported(_parsed(text)) for module, text in texts.items()}
+    trees = {
+        (symbol.module, symbol.name): _parsed(symbol_source(texts[symbol.module], symbol.name))
+        for symbol in closure.symbols
+    }
+    found: dict[Suspect, None] = {}
+    for module, name in _near(trees, imported, (template.module, template.qualname.partition(".")[0])):
+        own = _in(trees[module, name], imported[module])
+        found |= dict.fromkeys(Suspect(cause, what, f"{module}:{name}") for cause, what in own)
+    return [*found]
+
+
+_Symbol = tuple[str, str]
+
+
+def _near(
+    trees: Mapping[_Symbol, ast.Module], imported: Mapping[str, Mapping[str, str]], first: _Symbol
+) -> list[_Symbol]:
+    """The symbols that the first one names, those that these name, and so on, without other tasks; all if it is not there."""
+    if first not in trees:
+        return [*trees]
+    found = {first: None}
+    waiting = [first]
+    while waiting:
+        module, name = waiting.pop(0)
+        for node in ast.walk(trees[module, name]):
+            if not isinstance(node, (ast.Name, ast.Attribute)):
+                continue
+            whole = _dotted(node, imported[module]).removeprefix("builtins.")
+            parts = whole.split(".")
+            named = [(module, parts[0])]
+            named += [(".".join(parts[:cut]), parts[cut]) for cut in range(1, len(parts))]
+            for symbol in named:
+                if symbol in trees and symbol not in found and not _is_task(trees[symbol]):
+                    found[symbol] = None
+                    waiting.append(symbol)
+    return [*found]
+
+
+def _is_task(tree: ast.Module) -> bool:
+    """Whether it is a function with a decorator such as `@env.task` or `@trace`."""
+    return any(
+        ast.unparse(decorator).partition("(")[0].rpartition(".")[2] in ("task", "trace")
+        for node in tree.body
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for decorator in node.decorator_list
+    )
+
+
+def _parsed(text: bytes | str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return ast.Module([], [])
+
+
+def _imported(tree: ast.Module) -> dict[str, str]:
+    """What the names that a module imports stand for."""
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                found[alias.asname or alias.name.partition(".")[0]] = (
+                    alias.name if alias.asname else alias.name.partition(".")[0]
+                )
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for alias in node.names:
+                found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    return found
+
+
+def _in(tree: ast.Module, imported: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Attribute, ast.Name)) and id(node) not in inner:
+            yield from _of_name(_dotted(node, imported))
+        if isinstance(node, (ast.Set, ast.SetComp)):
+            yield "set order", "a set"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            cause = _METHODS.get(node.func.attr)
+            if cause is not None:
+                yield cause, f".{node.func.attr}()"
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            yield from _kept(node)
+
+
+def _of_name(name: str) -> Iterator[tuple[str, str]]:
+    for cause, names in NAMES.items():
+        for known in names:
+            if name == known or name.startswith((f"{known}.", f"{known}_ns")):
+                yield cause, name.removeprefix("builtins.")
+
+
+def _dotted(node: ast.expr, imported: Mapping[str, str]) -> str:
+    """The whole name that an expression stands for; "" for what is none."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return ""
+    return ".".join([imported.get(node.id, f"builtins.{node.id}"), *reversed(parts)])
+
+
+def _kept(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Iterator[tuple[str, str]]:
+    """What stays from one call of a function to the next."""
+    arguments = function.args
+    for default in [*arguments.defaults, *filter(None, arguments.kw_defaults)]:
+        is_new = isinstance(default, ast.Call) and _dotted(default.func, {}).rpartition(".")[2] in _NEW
+        if is_new or isinstance(default, (ast.List, ast.Dict, ast.Set)):
+            yield "state", f"the default {ast.unparse(default)}"
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    own = {each.arg for each in [*named, arguments.vararg, arguments.kwarg] if each is not None}
+    own |= {
+        node.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    for node in ast.walk(function):
+        if isinstance(node, ast.Global):
+            yield from (("state", f"the global {name}") for name in node.names)
+        changed: ast.expr | None = None
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            changed = node.func.value if node.func.attr in _CHANGING else None
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+            changed = node.value
+        if isinstance(changed, ast.Name) and changed.id not in own:
+            yield "state", f"the global {changed.id}"

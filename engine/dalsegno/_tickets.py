@@ -1,0 +1,106 @@
+"""What is handed to the writer's thread: an operation, and who waits for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+from dalsegno._loops import AsyncioWait, Wait
+from dalsegno_storage.protocol import Reader
+from dalsegno_storage.protocol import Writer as Transaction
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Future
+
+T = TypeVar("T")
+
+Landed = Callable[[Reader], bool]
+"""Tells whether what an operation was to write is there."""
+
+
+class Blocked:
+    """A wait of a thread that has no event loop."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def done(self) -> None:
+        self._lock.release()
+
+    def block(self) -> None:
+        self._lock.acquire()
+
+
+class Ticket(Generic[T]):
+    """One operation on its way, and who waits for it."""
+
+    __slots__ = ("_unclaimed", "error", "finished", "landed", "operation", "result", "size", "waiter")
+
+    def __init__(
+        self,
+        operation: Callable[[Transaction], T],
+        landed: Landed | None,
+        size: int,
+        waiter: Wait | Blocked,
+    ) -> None:
+        self.operation = operation
+        self.landed = landed
+        self.size = size
+        self.waiter = waiter
+        self.result: T | None = None
+        self.error: BaseException | None = None
+        self.finished = False
+        self._unclaimed: list[None] | None = None
+
+    def make_withdrawable(self) -> None:
+        """Let `withdraw` be asked for; before it is handed in."""
+        self._unclaimed = [None]
+
+    def begin(self) -> bool:
+        """Whether it is to be run, once or again; not when it has been withdrawn."""
+        if self._unclaimed is None:
+            return True
+        begins = self.withdraw()
+        if begins:
+            self._unclaimed = None
+        return begins
+
+    def withdraw(self) -> bool:
+        """Have it never run; says whether it had not begun."""
+        unclaimed = self._unclaimed
+        try:
+            return unclaimed is not None and unclaimed.pop() is None
+        except IndexError:  # the other one was faster
+            return False
+
+    def outcome(self) -> T:
+        if self.error is not None:
+            raise self.error
+        return cast(T, self.result)
+
+
+def wake(group: list[Ticket[object]]) -> None:
+    """Wake everyone in the group, with one call per event loop."""
+    by_loop: dict[AbstractEventLoop, list[Future[None]]] = {}
+    for ticket in group:
+        ticket.finished = True
+        waiter = ticket.waiter
+        if isinstance(waiter, AsyncioWait):
+            by_loop.setdefault(waiter.loop, []).append(waiter.future)
+        else:
+            waiter.done()
+    for loop, futures in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, futures)
+        except RuntimeError:  # that loop has been closed: nobody in it waits any more
+            continue
+
+
+def _resolve(futures: list[Future[None]]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)

@@ -1,0 +1,324 @@
+"""Whether the tests notice when a safeguard is taken out: `python -m tests.faults.mutants [NAME ...]`.
+
+Each mutant is a small change to the sources that breaks one promise, and the tests that have to fail then. It is made in a
+copy of the repository, where those tests pass without it. The command fails when a mutant survives, or when a text that is
+to be changed is not found exactly once: then the source has changed, and the mutant has to follow.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("engine", "storage", "tests", "pyproject.toml", "README.md")
+SURE = "DALSEGNO_SURE"
+"""Set here: more examples are tried, and none is made smaller, which takes minutes."""
+
+ENGINE, STORAGE = "engine/dalsegno/", "storage/dalsegno_storage/"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A text of a file, and what stands there instead."""
+
+    file: str
+    text: str
+    replacement: str = ""
+
+    def found(self, root: Path) -> int:
+        """How often the text is in the file."""
+        return (root / self.file).read_text(encoding="utf-8").count(self.text)
+
+    def apply(self, root: Path) -> None:
+        """Make the change."""
+        file = root / self.file
+        file.write_text(
+            file.read_text(encoding="utf-8").replace(self.text, self.replacement), encoding="utf-8"
+        )
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A safeguard that is taken out, and the tests of which each has to notice."""
+
+    name: str
+    edits: tuple[Edit, ...]
+    tests: tuple[str, ...]
+
+
+MUTANTS = (
+    Mutant(
+        "objects are not checked against their digest",
+        (Edit(f"{STORAGE}objects.py", "if not _matches(kind, data, digest):", "if False:"),),
+        ("tests/storage/test_objects.py::test_every_flipped_bit_is_noticed",),
+    ),
+    Mutant(
+        "large objects are not checked against their digest",
+        (Edit(f"{STORAGE}objects.py", "if not _matches(kind, whole, digest):", "if False:"),),
+        ("tests/storage/test_objects.py::test_chunks_that_are_missing_damaged_or_swapped",),
+    ),
+    Mutant(
+        "a recorded end is replaced by a later one",
+        (
+            Edit(
+                f"{ENGINE}_ledger.py",
+                "            if not is_over(transaction, key, action.attempts):\n",
+                "            if True:\n",
+            ),
+        ),
+        ("tests/engine/test_ledger.py::test_a_completion_is_recorded_once_and_stays",),
+    ),
+    Mutant(
+        "a run's name is given away twice",
+        (
+            Edit(
+                f"{ENGINE}_ledger.py",
+                "            if transaction.get(name) is not None:\n",
+                "            if False:\n",
+            ),
+        ),
+        (
+            "tests/engine/test_ledger.py::test_a_run_is_created_whole_or_not_at_all",
+            "tests/faults/test_races.py::test_a_name_is_given_to_exactly_one",
+            "tests/faults/test_machine.py",
+        ),
+    ),
+    Mutant(
+        "callers go on before the commit",
+        (
+            Edit(
+                f"{ENGINE}_writer.py",
+                "                self._write(group, lazy)\n                wake(group)\n",
+                "                self._write(group, lazy)\n",
+            ),
+            Edit(
+                f"{ENGINE}_writer.py",
+                "                committing = True\n",
+                "                wake(group)\n                committing = True\n",
+            ),
+        ),
+        ("tests/faults/test_kill.py::test_a_run", "tests/faults/test_power_loss.py::test_a_run"),
+    ),
+    Mutant(
+        "policies ignore pins",
+        (Edit(f"{ENGINE}_policy.py", "pins = set(pinned(reader))", "pins = set(pinned(reader)) & set()"),),
+        (
+            "tests/engine/maintenance/test_gc.py::test_live_and_pinned_runs_stay_and_what_they_need",
+            "tests/faults/test_machine.py",
+        ),
+    ),
+    Mutant(
+        "pinned runs can be removed",
+        (Edit(f"{ENGINE}_deletion.py", "if reader.get(pin_key(run.id)) is not None:", "if False:"),),
+        (
+            "tests/engine/maintenance/test_delete.py::test_a_pinned_run_is_refused",
+            "tests/faults/test_machine.py",
+        ),
+    ),
+    Mutant(
+        "a collection does not look again",
+        (Edit(f"{STORAGE}sweep.py", "if not keep(each.digest)]", "]"),),
+        (
+            "tests/storage/test_sweep.py::test_what_is_kept_by_now_stays_and_removals_are_counted",
+            "tests/engine/maintenance/test_gc.py::test_what_becomes_reachable_between_the_two_looks_stays",
+        ),
+    ),
+    Mutant(
+        "it is not noticed that something was removed meanwhile",
+        (Edit(f"{ENGINE}_fence.py", "if kept.seen != self._count:", "if kept.seen < 0:"),),
+        (
+            "tests/engine/maintenance/test_fence.py"
+            "::test_a_template_that_is_remembered_is_looked_for_when_something_was_removed",
+        ),
+    ),
+    Mutant(
+        "removals are not counted",
+        (Edit(f"{STORAGE}sweep.py", "                removing(writer)\n", "                pass\n"),),
+        (
+            "tests/storage/test_sweep.py::test_what_is_kept_by_now_stays_and_removals_are_counted",
+            "tests/engine/maintenance/test_fence.py"
+            "::test_a_template_that_is_remembered_is_looked_for_when_something_was_removed",
+        ),
+    ),
+    Mutant(
+        "a late owner records",
+        (Edit(f"{ENGINE}_ownership.py", "if tenure_of(reader, run_id).epoch != epoch:", "if False:"),),
+        ("tests/engine/resume/test_resume.py::test_an_owner_that_lost_its_run_records_nothing_more",),
+    ),
+    Mutant(
+        "two may take a run over",
+        (
+            Edit(
+                f"{ENGINE}_ledger.py",
+                "if now.epoch != before.epoch or run_of(",
+                "if run_of(",
+            ),
+        ),
+        ("tests/engine/resume/test_resume.py::test_of_two_who_resume_one_wins",),
+    ),
+    Mutant(
+        "LMDB does not sync",
+        (
+            Edit(
+                f"{STORAGE}_lmdb_env.py",
+                "                create=False,\n",
+                "                create=False,\n                sync=False,\n",
+            ),
+        ),
+        ("tests/faults/test_power_loss.py::test_a_run[lmdb-full]",),
+    ),
+    Mutant(
+        "LMDB does not sync its meta page",
+        (
+            Edit(
+                f"{STORAGE}_lmdb_env.py",
+                "                create=False,\n",
+                "                create=False,\n                metasync=False,\n",
+            ),
+        ),
+        ("tests/faults/test_power_loss.py::test_a_run[lmdb-full]",),
+    ),
+    Mutant(
+        "SQLite does not sync its log",
+        (Edit(f"{STORAGE}sqlite.py", "PRAGMA synchronous = FULL", "PRAGMA synchronous = NORMAL"),),
+        ("tests/faults/test_power_loss.py::test_a_run[sqlite-full]",),
+    ),
+    Mutant(
+        "a new name is not synced",
+        (Edit(f"{STORAGE}_files.py", "    for parent in parents:\n        sync_folder(parent)\n"),),
+        ("tests/faults/test_power_loss.py::test_creation", "tests/faults/test_power_loss.py::test_a_backup"),
+    ),
+    Mutant(
+        "a store is made in its place",
+        (
+            Edit(
+                f"{STORAGE}_files.py",
+                '    temporary = path.with_name(f".{path.name[:200]}.creating-{token_hex(8)}")\n',
+                "    temporary = path\n",
+            ),
+            Edit(
+                f"{STORAGE}_files.py",
+                "        publish(temporary, path)\n    finally:\n        _remove(temporary)\n",
+                "    finally:\n        pass\n",
+            ),
+        ),
+        ("tests/faults/test_kill.py::test_creation", "tests/faults/test_power_loss.py::test_creation"),
+    ),
+    Mutant(
+        "a data file that is gone is not noticed",
+        (
+            Edit(
+                f"{STORAGE}_lmdb_env.py",
+                "        if status is None or (status.st_dev, status.st_ino) != self.key:\n            raise",
+                "        if status is None:\n            return\n        if False:\n            raise",
+            ),
+        ),
+        (
+            "tests/faults/test_removed_files.py::test_nothing_is_seen_done_that_is_written_to_a_file_without_a_name",
+        ),
+    ),
+    Mutant(
+        "a second lock table is not noticed",
+        (
+            Edit(
+                f"{STORAGE}_lmdb_env.py",
+                "        if self._lock_key is not None and (\n",
+                "        if False and (\n",
+            ),
+        ),
+        ("tests/faults/test_removed_files.py::test_two_processes_with_two_lock_tables_lose_nothing",),
+    ),
+    Mutant(
+        "a forked child may go on",
+        (
+            Edit(
+                f"{STORAGE}_turns.py",
+                "        if self.foreign or self._pid != os.getpid():\n            self.refuse()\n",
+                "        return\n",
+            ),
+            Edit(
+                f"{ENGINE}_writer.py",
+                "        if self._pid != os.getpid():\n            raise StoreForkedError(self._place())\n",
+            ),
+        ),
+        ("tests/storage/test_turns.py::test_a_fork_is_noticed_with_and_without_hooks",),
+    ),
+)
+
+
+def run(mutants: Sequence[Mutant]) -> int:
+    """Try these and print what came of each; the exit status."""
+    wrong = [
+        f"{m.name}: {e.text!r} is {e.found(ROOT)} times in {e.file}"
+        for m in mutants
+        for e in m.edits
+        if e.found(ROOT) != 1
+    ]
+    if wrong:
+        print("\n".join(wrong), file=sys.stderr)
+        return 2
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy"
+        _copy(copy)
+        failed = _failures(copy, dict.fromkeys(test for mutant in mutants for test in mutant.tests))
+        if failed:
+            print("these fail without any mutant:", *failed, sep="\n  ", file=sys.stderr)
+            return 2
+        survived = 0
+        for mutant in mutants:
+            began = monotonic()
+            for edit in mutant.edits:
+                edit.apply(copy)
+            failed = _failures(copy, mutant.tests)
+            silent = [test for test in mutant.tests if not any(each.startswith(test) for each in failed)]
+            survived += bool(silent)
+            print(
+                f"{'SURVIVED' if silent else 'killed':8}  {monotonic() - began:5.1f} s  {mutant.name}",
+                flush=True,
+            )
+            for test in silent:
+                print(f"          passes nevertheless: {test}", flush=True)
+            for edit in mutant.edits:
+                shutil.copy(ROOT / edit.file, copy / edit.file)
+    print(f"{len(mutants) - survived} of {len(mutants)} killed")
+    return 1 if survived else 0
+
+
+def _copy(target: Path) -> None:
+    target.mkdir()
+    for part in PARTS:
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / part, target / part)
+
+
+def _failures(root: Path, tests: Iterable[str]) -> list[str]:
+    """Those of these tests, or of those in them, that fail or end in an error."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rfE", "--tb=no", "-p", "no:cacheprovider", *tests],
+        cwd=root,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", SURE: "1"},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode not in (0, 1):
+        raise RuntimeError(
+            f"pytest ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+        )
+    lines = (line.split(maxsplit=1) for line in done.stdout.splitlines())
+    return [rest[0] for first, *rest in lines if first in ("FAILED", "ERROR")] if done.returncode else []
+
+
+def _chosen(names: Sequence[str]) -> list[Mutant]:
+    return [mutant for mutant in MUTANTS if not names or any(name in mutant.name for name in names)]
+
+
+if __name__ == "__main__":
+    sys.exit(run(_chosen(sys.argv[1:])))
