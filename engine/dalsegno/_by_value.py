@@ -62,13 +62,18 @@ def closure_by_value(
         name,
         symbols=tuple(sorted({own, *chain.from_iterable(each.symbols for each in others)})),
         packages=_merged(found.packages, (each.packages for each in others)),
-        files=_merged((), (each.files for each in others)),
+        files=_merged(_data(bundle), (each.files for each in others)),
         environ=_merged(found.environ, (each.environ for each in others)),
         widened=_merged(
             tuple(Widening(module, what, "value", reason) for what, reason in found.widened),
             (each.widened for each in others),
         ),
     )
+
+
+def _data(bundle: Bundle) -> tuple[tuple[str, bytes], ...]:
+    """All data files, since nobody has looked which of them such a task reads."""
+    return tuple((each.path, each.blob) for each in bundle.files if not each.path.endswith(".py"))
 
 
 class _Names:

@@ -4,7 +4,7 @@ import ast
 from typing import Any, Final
 
 from dalsegno.closure import _bits as bits
-from dalsegno.closure._known import ATTRIBUTES
+from dalsegno.closure._known import ATTRIBUTES, PATH_ATTRIBUTES
 from dalsegno.closure._scopes import DEFINITION
 from dalsegno.closure._tree import chain_of, may_be_path, relative
 from dalsegno.closure._visit import Visit
@@ -39,6 +39,8 @@ class Expressions(Visit):
         if chain is None:
             self._out.append(f".{node.attr}")
             self.flags |= ATTRIBUTES.get(node.attr, 0)
+            if node.attr in PATH_ATTRIBUTES and not self._located:
+                self.flags |= bits.LOCATOR
             if node.attr == "__doc__":
                 self.flags |= bits.DOCS
             if type(node.ctx) is not ast.Load:

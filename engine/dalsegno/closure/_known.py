@@ -42,7 +42,7 @@ FLAGS: Final[Mapping[str, int]] = {
         (
             "builtins.__file__", "builtins.__path__", "builtins.__spec__", "builtins.__loader__",
             "importlib.resources", "importlib_resources", "pkgutil.get_data", "inspect.getfile", "inspect.getabsfile",
-            "os.listdir", "os.scandir", "os.walk", "os.fwalk", "glob", "zipimport", "sys.argv", "sys.path",
+            "os.path.dirname", "os.path.split", "os.listdir", "os.scandir", "os.walk", "os.fwalk", "glob", "zipimport", "sys.argv", "sys.path",
         ),
         LOCATOR,
     ),
@@ -53,7 +53,20 @@ FLAGS: Final[Mapping[str, int]] = {
 }  # fmt: skip
 """What the use of a name, or of something below it, says of the unit that uses it."""
 
-FLAGGED: Final = frozenset(name.partition(".")[0] for name in FLAGS) | {"os"}
+VARIABLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "os.path.expanduser": ("HOME",),
+    "pathlib.Path.home": ("HOME",),
+    "os.path.expandvars": ("*",),
+    "tempfile": ("TMPDIR", "TEMP", "TMP"),
+    "getpass.getuser": ("LOGNAME", "USER", "LNAME", "USERNAME"),
+    "shutil.which": ("PATH",),
+    "os.get_exec_path": ("PATH",),
+    "locale.setlocale": ("LANG", "LC_ALL"),
+    "webbrowser": ("BROWSER",),
+}
+"""The environment variables that something in the standard library reads."""
+
+FLAGGED: Final = frozenset(name.partition(".")[0] for name in (*FLAGS, *VARIABLES)) | {"os"}
 
 ATTRIBUTES: Final[Mapping[str, int]] = {
     "__subclasses__": EVAL,
@@ -72,6 +85,9 @@ ATTRIBUTES: Final[Mapping[str, int]] = {
     "with_suffix": LOCATOR,
 }
 """What an attribute says, whatever it is an attribute of."""
+
+PATH_ATTRIBUTES: Final = frozenset({"parent", "parents"})
+"""Attributes that lead from one file to others; where a path is written out they are known."""
 
 PURE_BUILTINS: Final = frozenset(
     {

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from dalsegno.closure import _bits as bits
-from dalsegno.closure._known import FLAGGED, FLAGS, PURE_BUILTINS
+from dalsegno.closure._known import FLAGGED, FLAGS, PURE_BUILTINS, VARIABLES
 from dalsegno.closure._paths import Parts, literal_path
 from dalsegno.closure._scopes import Use
 from dalsegno.closure._tree import Chain, is_block, is_constant_binding, is_script, kept, names_of_overload
@@ -103,7 +103,8 @@ class Reader:
         if "__all__" in names:
             self._read_exports(node)
         if self._folders is not None and isinstance(node, (ast.Assign, ast.AnnAssign)):
-            flags |= self._folder(node, walk)
+            if folder := self._folder(node, walk):
+                flags = flags & ~bits.LOCATOR | folder
         digest = _hash(walk.words)
         yield _Pending(
             walk,
@@ -163,7 +164,6 @@ class Reader:
             return 0
         walk.paths.clear()
         walk.module.uses[:] = [(chain, how | bits.LOCATED, key) for chain, how, key in walk.module.uses]
-        walk.flags &= ~bits.LOCATOR
         return bits.FOLDER
 
 
@@ -239,6 +239,7 @@ def _finished(pending: _Pending, imports: Mapping[str, str], bound: set[str]) ->
             full = ".".join([told, *chain[1:]])
             said = _flags(full) if how & bits.EAGER else _flags(full) & ~bits.CALLER
             flags |= said & ~(_EXCUSED if how & bits.LOCATED else 0)
+            environ.update(_variables(full))
             if full.startswith(("os.environ", "os.getenv")) and not root.startswith("!"):
                 if key is not None:
                     environ.add(key)
@@ -253,6 +254,14 @@ def _flags(name: str) -> int:
         found |= FLAGS.get(name, 0)
         name = name.rpartition(".")[0]
     return found
+
+
+def _variables(name: str) -> tuple[str, ...]:
+    while name:
+        if name in VARIABLES:
+            return VARIABLES[name]
+        name = name.rpartition(".")[0]
+    return ()
 
 
 def _kind(node: ast.stmt) -> Kind:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Any, ClassVar, Final
 
 from dalsegno.closure import _bits as bits
-from dalsegno.closure._known import ATTRIBUTES
+from dalsegno.closure._known import ATTRIBUTES, PATH_ATTRIBUTES
 from dalsegno.closure._paths import Parts, literal_path
 from dalsegno.closure._scopes import DEFINITION, LATER_CALLED, PARAMETER, Scope
 from dalsegno.closure._tree import Chain, all_arguments, chain_of, kept
@@ -83,6 +83,8 @@ class Visit:
         if len(chain) > 1:
             for attribute in chain:
                 self.flags |= ATTRIBUTES.get(attribute, 0)
+            if not self._located and not PATH_ATTRIBUTES.isdisjoint(chain[1:]):
+                self.flags |= bits.LOCATOR
         if self._annotated:
             more = bits.SOFT
         elif not self._later:
