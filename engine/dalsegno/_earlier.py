@@ -82,7 +82,7 @@ class Earlier:
 def next_attempt(call: ActionRecord, recorded: ActionRecord, at: int) -> ActionRecord:
     """The record of an action that begins again at the time `at`, after it was interrupted or aborted."""
     began = recorded.failed_attempts[-1].ended_at if recorded.failed_attempts else recorded.started_at
-    if recorded.failure is None:
+    if recorded.failure is None or recorded.phase is Phase.ABORTED:  # no failure of its own
         last = Attempt(began, at, interrupted())
     else:
         last = Attempt(began, recorded.ended_at or at, recorded.failure)

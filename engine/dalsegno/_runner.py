@@ -233,11 +233,14 @@ class LiveAction(Inside):
         if refused is not None:
             return refused
         if self.cache_key and self.serialized:
-            async with self.turn():
-                outcome = taken(self)
-                if outcome is not None and await records(self, outcome):
-                    return outcome
-                return await run_body(self)
+            try:
+                async with self.turn():
+                    outcome = taken(self)
+                    if outcome is not None and await records(self, outcome):
+                        return outcome
+                    return await run_body(self)
+            except BaseException as error:
+                return self.failed(error)
         return await run_body(self)
 
     @property

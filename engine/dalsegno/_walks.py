@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from dalsegno import _records as records
-from dalsegno.models import ActionRecord, RunRecord
+from dalsegno.models import ActionRecord, Phase, RunRecord
 from dalsegno_storage._pages import pages
 from dalsegno_storage.protocol import Reader, Store
 
@@ -75,7 +75,9 @@ class Walk:
     def _action(self, reader: Reader, run_id: int, key: bytes, data: bytes, seen: set[int]) -> None:
         action = records.unpack_action(run_id, records.seq_of(key), data)
         self._see_action(reader, action)
-        if action.phase.is_terminal:
+        if (
+            action.phase.is_terminal and action.phase is not Phase.ABORTED
+        ):  # that may begin again, in a resumed run
             seen.add(action.seq)
 
 

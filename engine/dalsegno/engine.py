@@ -25,6 +25,7 @@ from dalsegno._ownership import meeting_place
 from dalsegno._redaction import Redact, Redactor
 from dalsegno._request import Request, check_named
 from dalsegno._resume import RECOVERIES, Wish, prepare
+from dalsegno._secrets import Secrets
 from dalsegno._start import Start
 from dalsegno.codec import encode_map
 from dalsegno.config import find_config
@@ -242,6 +243,7 @@ class Engine:
 
         A run whose process is gone ends as aborted at once, and so does with `take_over` one whose process is stuck.
         """
+        reason = Secrets(self._redactor, {})(reason)
         if self.stop(run_id, reason):
             return await Run(self, self.ledger.run(run_id)).wait.aio()
         asked = False

@@ -102,9 +102,11 @@ class Reader:
             flags |= bits.RESULT
         if "__all__" in names:
             self._read_exports(node)
+        folder = 0
         if self._folders is not None and isinstance(node, (ast.Assign, ast.AnnAssign)):
-            if folder := self._folder(node, walk):
-                flags = flags & ~bits.LOCATOR | folder
+            folder = self._folder(node, walk)
+        if folder:
+            flags = flags & ~bits.LOCATOR | folder
         digest = _hash(walk.words)
         yield _Pending(
             walk,
