@@ -1,7 +1,7 @@
 """Going through every run and action of a store, and later through what has been added since.
 
 The first time takes as long as the store is large, in short transactions. What it saw goes on changing, but not much of
-it can: a run that has ended stays as it is, and so does an action. So inside one later transaction it is enough to look at
+it can: a run that has ended stays as it is, and so does an action that was not aborted. So inside one later transaction it is enough to look at
 the runs that were live and at those that are newer, and then everything that is in the store has been seen.
 """
 
