@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dalsegno.observers import Observer
     from dalsegno.runs import Action, Run
     from dalsegno.sdk import rerun, resume, run, with_runcontext
+    from dalsegno.sharing import export_runs, import_capsule, trust
     from dalsegno.tracing import trace
     from dalsegno.verification import verify
 
@@ -33,7 +34,9 @@ __getattr__ = lazily(
         "Run": "dalsegno.runs",
         "diff": "dalsegno.comparison",
         "durable": "dalsegno.durable",
+        "export_runs": "dalsegno.sharing",
         "fingerprint": "dalsegno.comparison",
+        "import_capsule": "dalsegno.sharing",
         "init": "dalsegno._default",
         "init_from_config": "dalsegno._default",
         "map": "dalsegno._map",
@@ -41,6 +44,7 @@ __getattr__ = lazily(
         "resume": "dalsegno.sdk",
         "run": "dalsegno.sdk",
         "trace": "dalsegno.tracing",
+        "trust": "dalsegno.sharing",
         "verify": "dalsegno.verification",
         "with_runcontext": "dalsegno.sdk",
     },
@@ -69,8 +73,10 @@ __all__ = [
     "diff",
     "durable",
     "errors",
+    "export_runs",
     "fingerprint",
     "group",
+    "import_capsule",
     "init",
     "init_from_config",
     "map",
@@ -78,6 +84,7 @@ __all__ = [
     "resume",
     "run",
     "trace",
+    "trust",
     "verify",
     "with_runcontext",
 ]

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio import sleep, to_thread
@@ -73,16 +73,19 @@ def run_blocking(action: LiveAction) -> Outcome:
 
 async def _in_time(action: LiveAction, limits: Limits) -> Outcome:
     """The outcome of a function with limits of time; raises what cancels it from outside."""
-    whole = anyio.move_on_after(limits.deadline)
+    whole = anyio.CancelScope()
     with whole:
+        end_after(whole, limits.deadline)
         while True:
             scope, limit = anyio.CancelScope(), "max_runtime"
             error: BaseException
             try:
                 with scope:
-                    scope.deadline, limit = _from_now(limits.max_queued_time), "max_queued_time"
+                    end_after(scope, limits.max_queued_time)
+                    limit = "max_queued_time"
                     async with _FREE if action.task.is_async else _limiter(action), action.seat or _FREE:
-                        scope.deadline, limit = _from_now(limits.max_runtime), "max_runtime"
+                        end_after(scope, limits.max_runtime)
+                        limit = "max_runtime"
                         if action.task.is_async:
                             return await _attempt(action)
                         return await _in_thread(partial(_attempt_blocking, action), anyio.CapacityLimiter(1))
@@ -98,8 +101,12 @@ async def _in_time(action: LiveAction, limits: Limits) -> Outcome:
     return action.failed(_late(action, limits, "deadline"), timed_out=True)
 
 
-def _from_now(seconds: float | None) -> float:
-    return math.inf if seconds is None else anyio.current_time() + seconds
+def end_after(scope: anyio.CancelScope, seconds: float | None) -> None:
+    """Have a block cancelled so many seconds from now, whatever was asked before; None for never.
+
+    `dalsegno.testing.clock` puts another one here, and in the place of `sleep`.
+    """
+    scope.deadline = math.inf if seconds is None else anyio.current_time() + seconds
 
 
 def _late(action: LiveAction, limits: Limits, limit: str) -> TaskTimeoutError:
@@ -126,12 +133,17 @@ def _seated_blocking(action: LiveAction) -> Outcome:
 
 async def _attempt(action: LiveAction) -> Outcome:
     with entered(action):
-        return action.succeeded(await action.task.function(**action.own_values()))
+        return action.succeeded(await _function(action)(**action.own_values()))
 
 
 def _attempt_blocking(action: LiveAction) -> Outcome:
     with entered(action):
-        return action.succeeded(action.task.function(**action.own_values()))
+        return action.succeeded(_function(action)(**action.own_values()))
+
+
+def _function(action: LiveAction) -> Callable[..., Any]:
+    code = action.run.code
+    return code.body(action.task) if code.stubs else action.task.function
 
 
 def _limiter(action: LiveAction) -> anyio.CapacityLimiter:

@@ -12,7 +12,7 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ import msgpack
 from dalsegno._ledger import Ledger
 from dalsegno._ownership import unusable
 from dalsegno._reuse import Basis
+from dalsegno._stubs import Stub
 from dalsegno.models import ActionRecord, ClassCode, Part
 from dalsegno.task import Cache, Task
 from dalsegno_storage.digest import digest
@@ -33,10 +34,15 @@ _FIRST_NAP, _LONGEST_NAP = 0.001, 0.02
 
 
 def call_digest(
-    task: Task[Any, Any], cache: Cache, basis: Basis, inputs: Mapping[str, Part], classes: ClassCode | None
+    task: Task[Any, Any],
+    cache: Cache,
+    basis: Basis,
+    inputs: Mapping[str, Part],
+    classes: ClassCode | None,
+    stubs: Iterable[Stub] = (),
 ) -> bytes:
-    """What all calls have in common that may stand for each other."""
-    version: list[object] = ["version", cache.version_override]
+    """What all calls have in common that may stand for each other; `stubs` are those of the run."""
+    version: list[object] = ["version", cache.version_override, *(stub.mark for stub in stubs)]
     if cache.version_override is None:
         code, environ = basis
         version = ["code", code, sorted(environ.items()), None if classes is None else classes.digest]

@@ -28,6 +28,7 @@ from dalsegno._puts import Kept, Put
 from dalsegno._redaction import Redactor
 from dalsegno._reuse import Basis, basis_of
 from dalsegno._secrets import digest_of, digest_of_secret, is_shown, recorded, restored
+from dalsegno._stubs import Stub, in_place, marked
 from dalsegno.bundle import (
     LoadedBundle,
     ReadBlob,
@@ -111,13 +112,22 @@ class RunCode:
         self._reached: dict[object, Reached] = {}
         self._reached_by_value: dict[object, Reached] = {}
         self._class_codes: dict[tuple[tuple[str, str], ...], ClassCode | None] = {}
+        self.stubs: tuple[Stub, ...] = ()
+        """What stands in the place of tasks' bodies."""
 
     def for_run(self) -> RunCode:
         """The same for one run: what tasks without a source capture is looked at anew, since it may have changed."""
         own = copy(self)
         own._by_value = {}
         own._reached_by_value = {}
+        own.stubs = in_place()
+        if own.stubs:
+            own._templates, own._plain, own._reached, own._class_codes = {}, {}, {}, {}
         return own
+
+    def body(self, task: Task[Any, Any]) -> Callable[..., Any]:
+        """The function to execute for a task: its own, or the one that was put in its place."""
+        return next((stub.body for stub in self.stubs if stub.stands_for(task)), task.function)
 
     def resolve(self, module: str, qualname: str) -> Any:
         """The object of that name: the bundle's if it has the module, the environment's otherwise."""
@@ -244,6 +254,10 @@ class RunCode:
             closure = _unlike_any(closure, f"{', '.join(self._stale)} was not loaded from its text")
         elif self._cut and any(widening.to == "bundle" for widening in closure.widened):
             closure = _unlike_any(closure, f"not all was recorded that {', '.join(self._cut)} may import")
+        if self.stubs:
+            closure = marked(
+                closure, [each for each in self.stubs if task is not None or each.is_reached(closure)]
+            )
         packages = versions(closure.packages)
         named = msgpack.packb(sorted(packages.items()))
         return Reached(closure, packages, hashlib.sha256(b"code\0" + closure.digest + named).digest())

@@ -68,7 +68,7 @@ class Codebase:
                 module,
             )
         if taken.stale:  # a module may be loaded again from yet another text
-            return self._new(taken)
+            return self._new(taken).for_run()
         digest = taken.bundle.digest
         code = self._live.get(digest)
         if code is None:

@@ -18,6 +18,7 @@ from dalsegno._identity import action_path
 from dalsegno._ownership import OWNERS, unpack_tenure
 from dalsegno._pins import PINS, SWEEPS, unpack_pin
 from dalsegno._references import REFERRING, TABLES, Reference, of_action, of_object, of_run
+from dalsegno._trust import IMPORTS, TRUSTS, unpack_import, unpack_trust
 from dalsegno.errors import DalsegnoError
 from dalsegno.models import ActionRecord, RunRecord
 from dalsegno_storage._pages import pages, whole_pages
@@ -44,7 +45,7 @@ class Problem:
     """One thing that is wrong, why, and the runs that it touches, as project/domain/name.
 
     `kind` is that of an object, and `name` its digest in hexadecimal; or it is "run", "action", "log", "index",
-    "name", "cache", "derived", "collection", "pin", "owner" or "key", and `name` says which one.
+    "name", "cache", "derived", "collection", "pin", "owner", "import", "trust" or "key", and `name` says which one.
     """
 
     kind: str
@@ -214,7 +215,7 @@ class _Examination:
 
     def _actions(self) -> None:
         run_id, label = -1, ""
-        for reader, page in pages(self._store, b"a", b"b"):
+        for reader, page in pages(self._store, *records.ACTIONS):
             for key, data in page:
                 self._count("actions")
                 if len(key) != 21:
@@ -273,6 +274,8 @@ class _Examination:
         self._readable("collection", (SWEEPS, b"h"), lambda data: records.unpack_number(data, "collection"))
         self._readable("pin", PINS, unpack_pin)
         self._readable("owner", OWNERS, unpack_tenure)
+        self._readable("import", IMPORTS, unpack_import)
+        self._readable("trust", TRUSTS, unpack_trust)
         unknown = [(bytes((c,)), bytes((c + 1,))) for c in range(ord("a"), ord("{")) if c not in TABLES]
         for start, stop in ((b"", OBJECTS[0]), (OBJECTS[1], b"a"), *unknown, (b"{", None)):
             for key, _ in whole_pages(self._store, start, stop):
@@ -285,7 +288,7 @@ class _Examination:
                 try:
                     read(data)
                 except Unreadable as error:
-                    of_run = kind in ("log", "pin", "owner")
+                    of_run = kind in ("log", "pin", "owner", "import")
                     runs = [self._label(reader, int.from_bytes(key[1:9], "big"))] if of_run else []
                     self._note(kind, key.hex(), f"it cannot be read: {error}", runs)
 

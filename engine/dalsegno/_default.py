@@ -9,8 +9,8 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, ExitStack, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,6 +34,7 @@ _portal: Any = None
 _engine: Engine | None = None
 _config: Config | None = None
 _overrides: dict[str, Any] = {}
+_is_fixed = False
 _left_behind: list[object] = []
 
 
@@ -89,8 +90,35 @@ def close() -> None:
             _portal = _engine = None
 
 
+@contextmanager
+def instead(store: str | Path, **options: Any) -> Iterator[Engine]:
+    """Another default engine for the block, which `init` leaves as it is; afterwards the one before is used again.
+
+    `options` are those of `Engine`. Leaving the block waits for the live runs of that engine.
+    """
+    global _stack, _portal, _engine, _config, _overrides, _is_fixed
+    with _lock:
+        before = _stack, _portal, _engine, _config, _overrides, _is_fixed
+        _stack = _portal = _engine = None
+        found = find_config(store=store)
+        project, domain = options.pop("project", None), options.pop("domain", None)
+        _config = Config(found.store, project or found.project, domain or found.domain)
+        _overrides, _is_fixed = options, True
+    try:
+        yield default_engine()
+    finally:
+        try:
+            close()
+        finally:
+            with _lock:
+                _stack, _portal, _engine, _config, _overrides, _is_fixed = before
+
+
 def _may_change() -> bool:
     """Whether the default engine may be exchanged from where the caller is."""
+    if _is_fixed:
+        _logger.warning("init() is ignored while a test has an engine of its own")
+        return False
     if _engine is not None and _engine.is_here():
         _logger.warning("init() is ignored in code that the engine is loading or running")
         return False

@@ -17,6 +17,7 @@ from dalsegno import _records as records
 from dalsegno._origins import Origins
 from dalsegno._ownership import Owners, owner_key
 from dalsegno._pins import pin_key
+from dalsegno._trust import import_key
 from dalsegno.errors import DamagedRecordError, DecodeError, RunInUseError
 from dalsegno.models import Phase, RunRecord
 from dalsegno_storage.protocol import Reader, Store, Writer
@@ -53,7 +54,7 @@ def remove_left_overs(store: Store) -> int:
 def left_overs(store: Store) -> Iterator[int]:
     """The ids of the runs that are not there and whose actions or logs are."""
     seen: set[int] = set()
-    for table in (b"a", b"l"):
+    for table in (records.ACTIONS[0], b"l"):
         run_id = 0
         while True:
             with store.read() as reader:
@@ -102,6 +103,7 @@ def _forget(writer: Writer, run: RunRecord) -> None:
     writer.delete(records.name_key(run.project, run.domain, run.name))
     writer.delete(pin_key(run.id))
     writer.delete(owner_key(run.id))
+    writer.delete(import_key(run.id))
 
 
 def _index_entries(reader: Reader, run_id: int) -> list[bytes]:

@@ -12,19 +12,27 @@ import anyio
 from anyio.abc import TaskStatus
 
 from dalsegno._capture import captured
+from dalsegno._closing import give_back
 from dalsegno._context import current
 from dalsegno._ledger import Ledger
 from dalsegno._live import LiveRun
 from dalsegno._loops import Home, is_being_cancelled, is_cancellation
-from dalsegno._puts import Outcome
+from dalsegno._puts import End, Outcome
 from dalsegno._redaction import Redactor
 from dalsegno._runner import LiveAction
 from dalsegno._secrets import Secrets
 from dalsegno._slots import Slots
 from dalsegno._start import Start
-from dalsegno.errors import DalsegnoError, RunNotFoundError, UsageError
-from dalsegno.models import Phase, RunRecord
+from dalsegno.errors import (
+    DalsegnoError,
+    RunInterruptedError,
+    RunNotFoundError,
+    RunTakenOverError,
+    UsageError,
+)
+from dalsegno.models import ActionRecord, Phase, RunRecord
 from dalsegno.observers import Observer, notify
+from dalsegno_storage.errors import DamagedObjectError, DamagedRecordError, ObjectNotFoundError, StoreError
 
 if TYPE_CHECKING:
     from dalsegno._elsewhere import Elsewhere
@@ -34,6 +42,12 @@ THREADS = 64
 
 LOOK = 0.5
 """How often it is looked whether somebody else wants a run stopped, or has taken it over; in seconds."""
+
+LONGEST = 16.0
+"""How long it is waited at most before the end of a run is tried again to be recorded, in seconds."""
+
+_LASTING = (DamagedObjectError, DamagedRecordError, ObjectNotFoundError)
+"""Errors of a store that stay."""
 
 
 class Driver:
@@ -57,6 +71,8 @@ class Driver:
         self._threads = anyio.CapacityLimiter(THREADS)
         self._live: dict[int, LiveRun] = {}
         self._elsewhere: dict[int, Elsewhere] = {}
+        self._failed: dict[int, Future[RunRecord]] = {}
+        """Of runs whose end could not be recorded here, what is told to whoever waits for them."""
         ledger.holds.lost = self._lost
 
     async def open(self) -> None:
@@ -95,9 +111,9 @@ class Driver:
         self._tasks.start_soon(elsewhere.supervise, self._elsewhere.pop)
 
     def live(self, run_id: int) -> Future[RunRecord] | None:
-        """The end to come of a run that is executed here, None for any other."""
+        """The end to come of a run that is executed here, or could not be ended here; None for any other."""
         live = self._live.get(run_id) or self._elsewhere.get(run_id)
-        return None if live is None else live.done
+        return self._failed.get(run_id) if live is None else live.done
 
     def stop(self, run_id: int, reason: str) -> bool:
         """Cancel a run that is executed here; says whether it is."""
@@ -136,6 +152,42 @@ class Driver:
         cancels the start or closes the engine meanwhile cannot leave a recorded run behind that nobody executes.
         """
         record, root = await start.record(self._ledger)
+        try:
+            action = self._root(start, record, root, nested)
+        except BaseException:
+            await give_back(self._ledger, record.id, start.resumed)
+            raise
+        live = action.run
+        self._failed.pop(record.id, None)
+        live.known.learn(start.values, start.encoded)
+        self._live[record.id] = live
+        outcome: Outcome | None = None
+        try:
+            task_status.started(record)
+            if self._observers:
+                notify(self._observers, "run_started", record)
+                notify(self._observers, "action_started", record, root)
+            with captured(), live.scope:
+                try:
+                    outcome = await action.root_outcome()
+                except BaseException as raised:  # before or after its body
+                    outcome = action.failed(raised)
+                error = outcome.error
+                # What a task lets out of its own accord must not stop the other runs; what stops this one goes on.
+                if isinstance(error, KeyboardInterrupt) or (
+                    error is not None and is_cancellation(error) and is_being_cancelled()
+                ):
+                    raise error
+        finally:
+            with anyio.CancelScope(shield=True):
+                if outcome is None:
+                    await self._give_up(live, start)
+                else:
+                    await self._end(live, outcome)
+
+    def _root(self, start: Start, record: RunRecord, root: ActionRecord, nested: bool) -> LiveAction:
+        """The root of a run that is recorded, with all that its actions will share."""
+        earlier = None if start.earlier is None else start.earlier()
         live = LiveRun(
             record=record,
             ledger=self._ledger,
@@ -153,14 +205,13 @@ class Driver:
             most=start.most,
             log_limit=self._log_limit,
             source=start.source,
-            earlier=None if start.resumed is None else start.resumed.earlier,
+            earlier=earlier,
             caching=start.caching,
             turns=self._turns,
-            seqs=count(1 if start.resumed is None else start.resumed.earlier.next_seq),
+            seqs=count(1 if earlier is None else earlier.next_seq),
         )
-        self._live[record.id] = live
         counterpart = None if start.source is None else start.source.top
-        action = LiveAction(
+        return LiveAction(
             live,
             start.task,
             start.values,
@@ -169,23 +220,6 @@ class Driver:
             start.template,
             counterpart=counterpart,
         )
-        task_status.started(record)
-        if self._observers:
-            notify(self._observers, "run_started", record)
-            notify(self._observers, "action_started", record, root)
-        outcome: Outcome | None = None
-        try:
-            with captured(), live.scope:
-                outcome = await action.root_outcome()
-                error = outcome.error
-                # What a task lets out of its own accord must not stop the other runs; what stops this one goes on.
-                if isinstance(error, KeyboardInterrupt) or (
-                    error is not None and is_cancellation(error) and is_being_cancelled()
-                ):
-                    raise error
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._end(live, outcome)
 
     async def _take_whole(self, start: Start) -> RunRecord:
         """Record a run that has ended as it begins: its root takes over a recorded result."""
@@ -203,16 +237,50 @@ class Driver:
             notify(self._observers, "run_finished", record)
         return record
 
-    async def _end(self, live: LiveRun, outcome: Outcome | None) -> None:
+    async def _give_up(self, live: LiveRun, start: Start) -> None:
+        """Leave a run that could not even begin to somebody else."""
         live.ended = True
         live.stop()
+        await give_back(self._ledger, live.record.id, start.resumed)
+        del self._live[live.record.id]
+        live.done.set_exception(RunInterruptedError(live.record.name))
+
+    async def _end(self, live: LiveRun, outcome: Outcome) -> None:
+        live.ended = True
+        live.stop()
+        left = live.left()
         try:
-            assert outcome is not None  # run_body gives an outcome for everything that can be raised
-            ended = await live.ledger.end(live.record, outcome.end, live.left())
+            ended = await live.record_end(outcome.end, left)
         except Exception as error:
-            # The store failed, or the run is another's: whoever waits for it is told, now and later.
+            # Whoever waits for it is told, now and later.
             live.done.set_exception(error)
-            return
+            self._failed[live.record.id] = live.done
+            self._watching.start_soon(self._end_late, live, outcome, left, error)
+        else:
+            self._note_end(live, outcome, ended)
+            live.done.set_result(ended)
+        del self._live[live.record.id]
+
+    async def _end_late(self, live: LiveRun, outcome: Outcome, left: list[End], error: Exception) -> None:
+        """Record the end of a run once the store can be written to again, or leave the run to somebody else."""
+        pause = LOOK
+        while isinstance(error, (StoreError, OSError)) and not isinstance(error, _LASTING):
+            await anyio.sleep(pause)
+            pause = min(2 * pause, LONGEST)
+            try:
+                ended = await live.record_end(outcome.end, left)
+            except Exception as again:
+                error = again
+            else:
+                self._note_end(live, outcome, ended)
+                self._failed.pop(live.record.id, None)
+                return
+        await give_back(self._ledger, live.record.id)
+        if not isinstance(live.done.exception(), RunTakenOverError):
+            self._failed.pop(live.record.id, None)
+
+    def _note_end(self, live: LiveRun, outcome: Outcome, ended: RunRecord) -> None:
+        self._ledger.holds.release(live.record.id)
         if self._observers:
             reused = outcome.end.record.origin is not None
             notify(
@@ -222,6 +290,3 @@ class Driver:
                 outcome.end.record,
             )
             notify(self._observers, "run_finished", ended)
-        self._ledger.holds.release(live.record.id)
-        live.done.set_result(ended)
-        del self._live[live.record.id]

@@ -40,17 +40,13 @@ class Earlier:
         self._run_id = run_id
         self._at = at
         self._seqs = ledger.places(run_id)
-        self._called = {0}
         self.next_seq = max(self._seqs.values(), default=0) + 1
         """The number of the first action that is new."""
 
     def find(self, path: bytes) -> ActionRecord | None:
         """The recorded action with that path, which is called now."""
         seq = self._seqs.get(path[:8])
-        found = None if seq is None else self._ledger.action_at(self._run_id, seq, path)
-        if found is not None:
-            self._called.add(found.seq)
-        return found
+        return None if seq is None else self._ledger.action_at(self._run_id, seq, path)
 
     def again(self, call: ActionRecord, recorded: ActionRecord) -> ActionRecord:
         """The record of a call that is recorded: as it has ended, or in its next attempt."""
@@ -71,11 +67,11 @@ class Earlier:
         return {call: count(number) for call, number in counted.items()}
 
     def left(self) -> list[ActionRecord]:
-        """The actions that had begun and not ended, and were not called any more."""
+        """Those of the actions that are recorded as running by now."""
         return [
             action
             for action in self._ledger.actions(self._run_id)
-            if not action.phase.is_terminal and action.seq < self.next_seq and action.seq not in self._called
+            if not action.phase.is_terminal and action.seq < self.next_seq
         ]
 
 

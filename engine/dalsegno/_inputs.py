@@ -47,4 +47,4 @@ def store_inputs_blocking(action: LiveAction) -> None:
 
 def _never_began(action: LiveAction) -> None:
     action.finished = True
-    action.claim_end()
+    action.run.open.pop(action.record.seq, None)

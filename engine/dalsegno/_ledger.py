@@ -25,8 +25,11 @@ from dalsegno._puts import (
     Kept,
     Large,
     Put,
+    Read,
+    as_it_is,
     found,
     is_over,
+    is_there,
     parts,
     put_missing,
     put_pairs,
@@ -40,7 +43,8 @@ from dalsegno.codec import BlobSource
 from dalsegno.errors import RunExistsError, RunNotFoundError, RunTakenOverError
 from dalsegno.models import ActionRecord, RunRecord, Values
 from dalsegno_storage.digest import digest as content_digest
-from dalsegno_storage.objects import Streamed, object_key
+from dalsegno_storage.objects import Prepared, Streamed, object_key
+from dalsegno_storage.pieces import CHUNK_SIZE
 from dalsegno_storage.protocol import Reader, Store
 from dalsegno_storage.protocol import Writer as Transaction
 
@@ -78,10 +82,12 @@ class Ledger(Reading):
         digest = content_digest(kind, data)
         return digest, self.put(kind, digest, lambda: data, below)
 
-    def put(self, kind: str, digest: bytes, read: Callable[[], bytes], below: Sequence[Put] = ()) -> Put:
+    def put(
+        self, kind: str, digest: bytes, read: Read, below: Sequence[Put] = (), *, whole: bool = False
+    ) -> Put:
         """The same for an object that is read only if it is not there; `below` are the objects that it refers to."""
-        put = found(kind, digest, read, below)
-        return put if self.has(digest) else put._replace(pairs=Large.unless_small(put.again))
+        put = found(kind, digest, read, below, whole=whole)
+        return put if self.has(digest) else put.with_pairs(Prepared(digest, kind, read()))
 
     def file(self, digest: bytes, source: BlobSource) -> Put:
         """What stores the content of a file unless it is there; a large one is read piece by piece."""
@@ -94,7 +100,8 @@ class Ledger(Reading):
         """What stores the files and the large ones among named values."""
         files = [self.file(digest, source) for digest, source in encoded.blobs]
         values = [
-            self.put("value", digest, partial(bytes, data), files) for digest, data in encoded.objects.items()
+            self.put("value", digest, partial(as_it_is, data), files, whole=len(data) <= CHUNK_SIZE)
+            for digest, data in encoded.objects.items()
         ]
         return files + values
 
@@ -145,7 +152,7 @@ class Ledger(Reading):
         """Record how an action ended, with the objects it refers to; wait for the disk if that is wanted."""
         if end.durable or not small(end.puts):
             await self._ahead(end.puts)
-            await self.writer.commit(self._completion(end), landed=partial(_is_there, end.record))
+            await self.writer.commit(self._completion(end), landed=partial(is_there, end.record))
         else:
             self.complete_soon(end)
 
@@ -153,7 +160,7 @@ class Ledger(Reading):
         """The same for a thread without an event loop."""
         if end.durable or not small(end.puts):
             self._ahead_blocking(end.puts)
-            self.writer.commit_blocking(self._completion(end), landed=partial(_is_there, end.record))
+            self.writer.commit_blocking(self._completion(end), landed=partial(is_there, end.record))
         else:
             self.complete_soon(end)
 
@@ -229,7 +236,7 @@ class Ledger(Reading):
             return created
 
         def landed(reader: Reader) -> bool:
-            return created is not None and _is_run_there(reader, created[0]) and _is_there(created[1], reader)
+            return created is not None and _is_run_there(reader, created[0]) and is_there(created[1], reader)
 
         return await self.writer.commit_unless_cancelled(operation, landed=landed)
 
@@ -262,13 +269,13 @@ class Ledger(Reading):
         """Record that an action runs, and wait for the disk; from then on its inputs can be read from the store."""
         await self._ahead(puts)
         operation = self._completion(End(action, puts, template=template))
-        await self.writer.commit(operation, landed=partial(_is_there, action))
+        await self.writer.commit(operation, landed=partial(is_there, action))
 
     def began_blocking(self, action: ActionRecord, puts: Sequence[Put], template: Kept | None) -> None:
         """The same for a thread without an event loop."""
         self._ahead_blocking(puts)
         operation = self._completion(End(action, puts, template=template))
-        self.writer.commit_blocking(operation, landed=partial(_is_there, action))
+        self.writer.commit_blocking(operation, landed=partial(is_there, action))
 
     def _refer(self, transaction: Transaction, template: Kept | None, puts: Sequence[Put]) -> None:
         """Have everything there that a record refers to which this transaction writes."""
@@ -326,31 +333,36 @@ class Ledger(Reading):
             return after
 
         def landed(reader: Reader) -> bool:
-            return ended is not None and _is_run_there(reader, ended) and _is_there(root, reader)
+            return ended is not None and _is_run_there(reader, ended) and is_there(root, reader)
 
         return await self.writer.commit(operation, landed=landed)
 
     # Ownership
 
     async def take_over(
-        self, run: RunRecord, before: Tenure, root: ActionRecord | None = None, *, resumed: bool = False
-    ) -> Tenure:
-        """Make the run this ledger's, in the next epoch, and record its root; RunTakenOverError when it is with another
-        owner than `before` by now, or has ended."""
-        self.owner.take()
-        after = before._replace(
-            owner=self.owner.id, epoch=before.epoch + 1, resumed=before.resumed + resumed, stop=None
-        )
+        self, run: RunRecord, before: Tenure, again: Callable[[ActionRecord], ActionRecord] | None = None
+    ) -> ActionRecord:
+        """Make the run this ledger's, in the next epoch; gives its root as it is recorded by then.
 
-        def operation(transaction: Transaction) -> Tenure:
+        `again` makes the root's next attempt of that, for a run that goes on. RunTakenOverError when the run is with another
+        owner than `before` by now, or has ended.
+        """
+        self.owner.take()
+        resumed = before.resumed + (again is not None)
+        after = before._replace(owner=self.owner.id, epoch=before.epoch + 1, resumed=resumed, stop=None)
+
+        def operation(transaction: Transaction) -> ActionRecord:
             now = tenure_of(transaction, run.id)
             if now.epoch != before.epoch or run_of(transaction, run.id).phase.is_terminal:
                 raise RunTakenOverError(run.name)
             put_tenure(transaction, run.id, after)
-            if root is not None:
-                transaction.put(records.action_key(run.id, 0, root.path), records.pack_action(root))
+            [(key, data)] = transaction.scan(*records.action_range(run.id, 0))
+            root = records.unpack_action(run.id, 0, data)
+            if again is not None:
+                root = again(root)
+                transaction.put(key, records.pack_action(root))
             self.holds.hold(run.id, after.epoch)
-            return after
+            return root
 
         def landed(reader: Reader) -> bool:
             return tenure_of(reader, run.id) == after
@@ -382,11 +394,6 @@ class Notes:
             key,
             lambda transaction: make(transaction) if self._holds.holds(transaction, self._run_id) else None,
         )
-
-
-def _is_there(action: ActionRecord, reader: Reader) -> bool:
-    key = records.action_key(action.run_id, action.seq, action.path)
-    return reader.get(key) == records.pack_action(action)
 
 
 def _is_run_there(reader: Reader, run: RunRecord) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -17,10 +18,11 @@ from dalsegno._ledger import Ledger
 from dalsegno._logs import LOG_LIMIT
 from dalsegno._loops import Home
 from dalsegno._ownership import CacheUse
-from dalsegno._puts import End
+from dalsegno._puts import End, small
 from dalsegno._reuse import Source
 from dalsegno._secrets import Secrets
 from dalsegno._slots import Limit, Seat, Slots
+from dalsegno._values import Known
 from dalsegno.errors import RunAbortedError
 from dalsegno.failures import aborted
 from dalsegno.models import Phase, RunRecord
@@ -60,7 +62,9 @@ class LiveRun:
     caching: CacheUse = "use"
     turns: Path | None = None
     seqs: count[int] = field(default_factory=lambda: count(1))
+    known: Known = field(default_factory=Known)
     open: dict[int, LiveAction] = field(default_factory=dict)
+    ending: dict[int, tuple[LiveAction, End]] = field(default_factory=dict)
     scopes: set[anyio.CancelScope] = field(default_factory=set)
     ended: bool = False
     abort_reason: str = ""
@@ -92,17 +96,31 @@ class LiveRun:
         return self.home.run(call)
 
     def left(self) -> list[End]:
-        """The ends of the actions that go on when the run has ended, or that it began before it was resumed and no more."""
-        left = [action.closed_with_run() for action in self.open.values()]
-        self.open.clear()
+        """The ends of the actions that go on when the run has ended; they can record nothing themselves from then on."""
+        left = []
+        while self.open:
+            with suppress(KeyError):  # a thread that goes on has just claimed the last one
+                left.append(self.open.popitem()[1].closed_with_run())
+        # What is too large to go along with the end of the run is not stored any more.
+        left += [
+            end if small(end.puts) else action.closed_with_run() for action, end in list(self.ending.values())
+        ]
+        return left
+
+    async def record_end(self, end: End, left: Sequence[End]) -> RunRecord:
+        """Record that the run has ended as its root has, and with it how actions have that go on, or went on before it was
+        resumed; gives the run as recorded."""
         if self.earlier is not None:
+            await self.ledger.store(())  # what is still to be written of its actions is in the record then
+            named = {0, *(each.record.seq for each in left)}
             ended: dict[str, Any] = {
                 "phase": Phase.ABORTED,
                 "ended_at": time.time_ns(),
                 "failure": aborted(_NOT_AGAIN),
             }
-            left += [End(action._replace(**ended)) for action in self.earlier.left()]
-        return left
+            begun = (action for action in self.earlier.left() if action.seq not in named)
+            left = [*left, *(End(action._replace(**ended)) for action in begun)]
+        return await self.ledger.end(self.record, end, left)
 
     def stop(self) -> None:
         """Cancel everything that the run does in its event loop, from there."""

@@ -34,6 +34,9 @@ from dalsegno_storage.errors import StoreError, StoreFullError, StorePermissionE
 from dalsegno_storage.protocol import Reader, Store
 from dalsegno_storage.protocol import Writer as Transaction
 
+NOBODY = b""
+"""The owner of a run that was given back."""
+
 OWNERS = (b"o", b"p")
 """Where the records of owners begin and end."""
 
@@ -87,13 +90,14 @@ def unpack_tenure(data: bytes) -> Tenure:
 def tenure_of(reader: Reader, run_id: int) -> Tenure:
     """Whose the run is; one of nobody when that is not recorded."""
     data = reader.get(owner_key(run_id))
-    return Tenure(b"", 0) if data is None else unpack_tenure(data)
+    return Tenure(NOBODY, 0) if data is None else unpack_tenure(data)
 
 
 class Owners:
     """The engines that use a store, of which it can be told whether they are there."""
 
     def __init__(self, store: Store) -> None:
+        self._store = store
         path = getattr(store, "path", None)
         self.folder = None if path is None else meeting_place(Path(path)) / "owners"
 
@@ -114,7 +118,7 @@ class Owners:
             return os.getpid() if owner in _here else None
         try:
             return int((self.folder / owner.hex()).read_bytes())
-        except (FileNotFoundError, ValueError):
+        except (OSError, ValueError):
             return None
 
     def standing(self, reader: Reader, run: RunRecord) -> RunRecord:
@@ -125,7 +129,14 @@ class Owners:
             owner = tenure_of(reader, run.id).owner
         except (DamagedRecordError, DecodeError):  # `check` names it
             return run
-        return run if self.is_there(owner) else run._replace(phase=Phase.INTERRUPTED)
+        if self.is_there(owner):
+            return run
+        # Its owner may have ended it, and somebody else may have taken it over, since this snapshot was taken.
+        with self._store.read() as later:
+            now = run_of(later, run.id)
+            if now.phase is Phase.RUNNING and tenure_of(later, run.id).owner == owner:
+                return now._replace(phase=Phase.INTERRUPTED)
+            return self.standing(later, now)
 
 
 class Owner:
@@ -185,9 +196,9 @@ class Holds:
         """The run is this engine's, in that epoch."""
         self._epochs[run_id] = epoch
 
-    def release(self, run_id: int) -> None:
-        """The run has ended; nothing more is recorded for it."""
-        self._epochs.pop(run_id, None)
+    def release(self, run_id: int) -> int | None:
+        """The run has ended; nothing more is recorded for it. Gives the epoch in which it was this engine's."""
+        return self._epochs.pop(run_id, None)
 
     def holds(self, reader: Reader, run_id: int) -> bool:
         """Whether the run is this engine's still."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dalsegno._marks import Marks
 from dalsegno._origins import Origins
 from dalsegno._pins import pinned
+from dalsegno._records import ACTIONS
 from dalsegno._walks import all_runs
 from dalsegno.models import RunRecord
 from dalsegno_storage._pages import whole_pages
@@ -119,7 +120,7 @@ def _sizes(store: Store, runs: Sequence[RunRecord]) -> dict[int, int]:
         user = users.get(digest_of(key) or b"")
         if user is not None:
             sizes[user] += len(key) + len(record)
-    for table in (b"r", b"a", b"l"):
+    for table in (b"r", ACTIONS[0], b"l"):
         for key, data in whole_pages(store, table, bytes((table[0] + 1,))):
             run_id = int.from_bytes(key[1:9], "big")
             if run_id in sizes:

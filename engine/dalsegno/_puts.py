@@ -9,10 +9,14 @@ from dalsegno import _records as records
 from dalsegno.models import ActionRecord, Phase
 from dalsegno_storage.check import chunks_of
 from dalsegno_storage.objects import Prepared, is_cut, object_key
+from dalsegno_storage.pieces import Pieces
+from dalsegno_storage.protocol import Reader
 from dalsegno_storage.protocol import Writer as Transaction
 
 PART_BYTES = 4 << 20
 """Objects larger than this are written ahead of their record, in transactions of about this size."""
+
+Read = Callable[[], bytes | Pieces]
 
 Pair = tuple[bytes, bytes]
 """A key and what is stored under it."""
@@ -23,18 +27,28 @@ class Put(NamedTuple):
 
     `pairs` store it, in this order, that of the object last. They are empty when it was found to be there, and then
     `again` makes them, should it have been removed by the time when the record is written. `below` are the objects that
-    it refers to itself.
+    it refers to itself. `whole` says that it is known not to be cut into chunks.
     """
 
     key: bytes
     pairs: Sequence[Pair] | Large
     again: Callable[[], Iterable[Pair]]
     below: Sequence[Put] = ()
+    whole: bool = False
+
+    def with_pairs(self, prepared: Prepared) -> Put:
+        """The same for an object that is not there."""
+        return self._replace(pairs=Large.unless_small(prepared))
 
 
-def found(kind: str, digest: bytes, read: Callable[[], bytes], below: Sequence[Put] = ()) -> Put:
+def as_it_is(data: bytes | Pieces) -> bytes | Pieces:
+    """What is at hand, read."""
+    return data
+
+
+def found(kind: str, digest: bytes, read: Read, below: Sequence[Put] = (), *, whole: bool = False) -> Put:
     """An object that is there now; `read` gives its bytes, and `below` are the objects that it refers to."""
-    return Put(object_key(digest), (), lambda: Prepared(digest, kind, read()).parts, below)
+    return Put(object_key(digest), (), lambda: Prepared(digest, kind, read()).parts, below, whole)
 
 
 class Kept:
@@ -84,6 +98,12 @@ def is_over(transaction: Transaction, key: bytes, attempts: int) -> bool:
     return phase.is_terminal and not (phase is Phase.ABORTED and attempts > recorded)
 
 
+def is_there(action: ActionRecord, reader: Reader) -> bool:
+    """Whether the record of an action is there, to the byte."""
+    key = records.action_key(action.run_id, action.seq, action.path)
+    return reader.get(key) == records.pack_action(action)
+
+
 def put_missing(transaction: Transaction, puts: Iterable[Put]) -> None:
     """Store those of the objects that are not there, each after those that it refers to.
 
@@ -91,9 +111,15 @@ def put_missing(transaction: Transaction, puts: Iterable[Put]) -> None:
     """
     for put in puts:
         put_missing(transaction, put.below)
-        record = transaction.get(put.key)
-        if record is None or any(transaction.get(object_key(each)) is None for each in chunks_of(record)):
+        if not _is_stored(transaction, put):
             put_pairs(transaction, put.pairs or put.again())
+
+
+def _is_stored(transaction: Transaction, put: Put) -> bool:
+    if put.whole:
+        return transaction.has(put.key)
+    record = transaction.get(put.key)
+    return record is not None and all(transaction.has(object_key(each)) for each in chunks_of(record))
 
 
 class Large:
@@ -105,16 +131,9 @@ class Large:
         self._last: Pair | None = None
 
     @classmethod
-    def unless_small(cls, make: Callable[[], Iterable[Pair]]) -> list[Pair] | Large:
-        """What `make` gives, held where it is of at most PART_BYTES."""
-        held: list[Pair] = []
-        size = 0
-        for pair in make():
-            held.append(pair)
-            size += len(pair[1])
-            if size > PART_BYTES:
-                return cls(make)
-        return held
+    def unless_small(cls, prepared: Prepared) -> list[Pair] | Large:
+        """What stores an object, held where that is of at most PART_BYTES."""
+        return cls(lambda: prepared.parts) if prepared.size > PART_BYTES else list(prepared.parts)
 
     def __iter__(self) -> Iterator[Pair]:
         chunks: list[bytes] = []
@@ -127,7 +146,7 @@ class Large:
 
     def missing(self, transaction: Transaction) -> Iterable[Pair]:
         """What is still to be stored: the object alone where its chunks are there since it was gone through."""
-        if self._last is None or any(transaction.get(chunk) is None for chunk in self._chunks):
+        if self._last is None or not all(map(transaction.has, self._chunks)):
             return self
         return (self._last,)
 
@@ -137,7 +156,7 @@ def put_pairs(transaction: Transaction, pairs: Iterable[Pair]) -> None:
     if isinstance(pairs, Large):
         pairs = pairs.missing(transaction)
     for key, data in pairs:
-        if transaction.get(key) is None:
+        if not transaction.has(key):
             transaction.put(key, data)
 
 

@@ -9,6 +9,7 @@ from dalsegno import _records as records
 from dalsegno._identity import ROOT_NAME, long_action_name, split_action_name
 from dalsegno._listing import Query, candidates, run_of
 from dalsegno._ownership import Owners, Tenure, tenure_of
+from dalsegno._trust import import_of, is_trusted, refuse_untrusted
 from dalsegno._values import parts_of
 from dalsegno.errors import ActionNotFoundError, DamagedRecordError, RunNotFoundError
 from dalsegno.models import ActionRecord, Part, RunRecord, TaskTemplate, Values
@@ -75,6 +76,24 @@ class Reading:
         """Whether the object is there; it may be gone as soon as this is known."""
         with self._store.read() as reader:
             return has_object(reader, digest)
+
+    # Trust
+
+    def is_imported(self, run_id: int) -> bool:
+        """Whether the run came in a capsule."""
+        with self._store.read() as reader:
+            return import_of(reader, run_id) is not None
+
+    def is_trusted(self, run_id: int, bundle: bytes) -> bool:
+        """Whether code of that bundle may be executed for the run, and its values be loaded."""
+        with self._store.read() as reader:
+            return is_trusted(reader, run_id, bundle)
+
+    def refuse_untrusted(self, run_id: int, bundle: bytes) -> None:
+        """UntrustedCodeError unless that is so."""
+        with self._store.read() as reader:
+            if not is_trusted(reader, run_id, bundle):
+                refuse_untrusted(reader, run_of(reader, run_id), bundle)
 
     def derived(self, place: bytes) -> bytes | None:
         """What is kept at a place made by `derived_key`; None when it has to be made again."""

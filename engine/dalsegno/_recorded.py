@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dalsegno._ledger import Ledger
 from dalsegno._loops import Home
+from dalsegno._pickles import is_plain
 from dalsegno.codec import decode, view
-from dalsegno.errors import RunAbortedError, RunNotDoneError
+from dalsegno.errors import (
+    DecodeError,
+    RunAbortedError,
+    RunInterruptedError,
+    RunNotDoneError,
+    UntrustedCodeError,
+)
 from dalsegno.failures import revive
 from dalsegno.models import ActionRecord, Failure, Phase, RunRecord, TaskTemplate, Values
 
@@ -64,13 +71,17 @@ class Recorded:
     def inputs(self) -> dict[str, Any]:
         """The inputs by name, as Python values.
 
-        Values of the user's own classes need the recorded code, which is loaded for them.
+        Values of the user's own classes need the recorded code, which is loaded for them; of a run that was imported it
+        must be trusted, else that is an UntrustedCodeError.
         """
         parts = self._records.ledger.named(self._action().inputs)
         return {name: self._decode(part) for name, part in parts.items()}
 
     def outputs(self) -> tuple[Any, ...]:
-        """The outputs in order, `()` for a task that returns None; RunNotDoneError while there are none."""
+        """The outputs in order, `()` for a task that returns None.
+
+        RunNotDoneError while there are none, RunInterruptedError when nobody will bring the run to its end.
+        """
         return tuple(self._outputs(self._action()))
 
     def io(self) -> dict[str, Any]:
@@ -88,7 +99,7 @@ class Recorded:
         """The value returned, as the function returned it."""
         outputs = self._outputs(action)
         template = self._records.ledger.template(action.template)
-        return self._records.code(template.bundle_digest).task(template).interface.unpack_outputs(outputs)
+        return self._code(template).task(template).interface.unpack_outputs(outputs)
 
     def _outputs(self, action: ActionRecord) -> list[Any]:
         """The values of the outputs; raises what was recorded instead."""
@@ -97,12 +108,28 @@ class Recorded:
         if action.phase is Phase.ABORTED:
             raise RunAbortedError(self._label(), action.failure.message if action.failure else "")
         if action.outputs is None:
+            run = self._records.ledger.run(action.run_id)
+            if run.phase is Phase.INTERRUPTED:
+                raise RunInterruptedError(run.name)
             raise RunNotDoneError(self._label(), action.phase)
         return [self._decode(part) for part in self._records.ledger.named(action.outputs).values()]
 
     def _resolve(self, module: str, qualname: str) -> Any:
         template = self._records.ledger.template(self._action().template)
-        return self._records.code(template.bundle_digest).resolve(module, qualname)
+        return self._code(template).resolve(module, qualname)
+
+    def _code(self, template: TaskTemplate) -> RunCode:
+        """The recorded code; UntrustedCodeError where it is not to be loaded, and nothing pickled either."""
+        self._records.ledger.refuse_untrusted(self._action().run_id, template.bundle_digest)
+        return self._records.code(template.bundle_digest)
 
     def _decode(self, data: bytes) -> Any:
-        return decode(data, resolve=self._resolve, read_blob=self._records.ledger.blob)
+        ledger, action = self._records.ledger, self._action()
+        if ledger.is_imported(action.run_id) and not is_plain(data):
+            ledger.refuse_untrusted(action.run_id, ledger.template(action.template).bundle_digest)
+        try:
+            return decode(data, resolve=self._resolve, read_blob=ledger.blob)
+        except DecodeError as error:
+            if isinstance(error.__cause__, UntrustedCodeError):
+                raise error.__cause__ from None
+            raise

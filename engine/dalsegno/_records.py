@@ -113,18 +113,23 @@ def names_range(project: str, domain: str) -> tuple[bytes, bytes]:
     return start, start[:-1] + b"\1"
 
 
+ACTIONS = (b"z", b"{")
+"""Where the records of actions begin and end: behind all others, since a store fills its pages when it is appended to,
+and leaves them half empty when it is not."""
+
+
 def action_key(run_id: int, seq: int, path: bytes) -> bytes:
-    return b"a" + run_id.to_bytes(8, "big") + seq.to_bytes(4, "big") + path[:8]
+    return b"z" + run_id.to_bytes(8, "big") + seq.to_bytes(4, "big") + path[:8]
 
 
 def actions_range(run_id: int) -> tuple[bytes, bytes]:
-    return b"a" + run_id.to_bytes(8, "big"), b"a" + (run_id + 1).to_bytes(8, "big")
+    return b"z" + run_id.to_bytes(8, "big"), b"z" + (run_id + 1).to_bytes(8, "big")
 
 
 def action_range(run_id: int, seq: int) -> tuple[bytes, bytes]:
     """The one key of the action with that number."""
     start = (run_id << 32) + seq
-    return b"a" + start.to_bytes(12, "big"), b"a" + (start + 1).to_bytes(12, "big")
+    return b"z" + start.to_bytes(12, "big"), b"z" + (start + 1).to_bytes(12, "big")
 
 
 def log_key(run_id: int, seq: int, number: int) -> bytes:

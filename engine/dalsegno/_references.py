@@ -17,7 +17,7 @@ from dalsegno.errors import DecodeError
 from dalsegno.models import ActionRecord, Ref, RunRecord, TaskTemplate, Values
 from dalsegno_storage.digest import DIGEST_SIZE
 
-TABLES = frozenset(b"rnalicdpgo")
+TABLES = frozenset(b"rnzlicdpgomt")
 """The first bytes of the keys that are known here; nothing is removed from a store that has others."""
 
 REFERRING = ("template", "bundle", "value")

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -26,13 +27,13 @@ from dalsegno._earlier import Call, Earlier
 from dalsegno._fingerprint import Fingerprints
 from dalsegno._identity import ROOT_KEY, action_path
 from dalsegno._ledger import Ledger
-from dalsegno._ownership import Tenure
 from dalsegno._places import Place, places
 from dalsegno._redaction import Redact, Redactor
 from dalsegno._request import Request
 from dalsegno._rerun import again
 from dalsegno._reuse import Basis, Source
-from dalsegno._start import Resumed, Start
+from dalsegno._start import Start
+from dalsegno._stubs import other_stubs
 from dalsegno._suspects import Suspect, suspects
 from dalsegno._values import parts_of, values_digest
 from dalsegno.engine import Engine
@@ -117,7 +118,8 @@ class _Repeater:
         self._ledger: Ledger = engine.ledger
         self._run: RunRecord = engine.get_run(wish.run).record
         self._top: ActionRecord = self._ledger.action(self._run, wish.action)
-        _refuse(self._run, self._top)
+        refuse(self._run, self._top)
+        _refuse_stubs(self._ledger, self._run, self._top)
         self._settings = RunSettings(
             project=self._run.project,
             domain=self._run.domain,
@@ -130,7 +132,7 @@ class _Repeater:
 
     async def whole(self) -> Repetition:
         start = self._again(self._run, self._top)
-        run = await self._ended(replace(start, source=_Durable(self._ledger, self._run, self._top)))
+        run = await self._ended(replace(start, source=DurableOnly(self._ledger, self._run, self._top)))
         trees = Trees(
             Side(self._ledger, self._run, self._top),
             Side(self._ledger, run.record, self._ledger.root(run.record.id)),
@@ -146,7 +148,7 @@ class _Repeater:
         for run, action in self._below(known):
             children = known.children(action)
             served = _Served(children)
-            new = await self._ended(_alone(self._again(run, action), action, served))
+            new = await self._ended(replace(self._again(run, action), earlier=partial(_itself, served)))
             runs.append(new)
             pair = Pair(action, self._ledger.root(new.record.id))
             came = [child.record for child in new.actions() if child.record.parent == 0]
@@ -196,13 +198,13 @@ class _Repeater:
     ) -> Evidence:
         old, new = pair
         templates = trees.template(0, old), trees.template(1, new)
-        ends = _end(old), _end(new)
+        ends = end_of(old), end_of(new)
         return Evidence(
             old.name,
             templates[0].name,
             old.started_at,
-            tuple(islice(_output_places(self._ledger, old.outputs, new.outputs), MOST)),
-            None if old.failure is None and new.failure is None else (_text(ends[0]), _text(ends[1])),
+            tuple(islice(output_places(self._ledger, old.outputs, new.outputs), MOST)),
+            None if old.failure is None and new.failure is None else (end_text(ends[0]), end_text(ends[1])),
             tuple(child.name for child in came),
             tuple(child.name for child in gone),
             (old.started_at, new.started_at),
@@ -214,7 +216,8 @@ class _Repeater:
         )
 
 
-def _refuse(run: RunRecord, action: ActionRecord) -> None:
+def refuse(run: RunRecord, action: ActionRecord) -> None:
+    """Raise UsageError for an action without an outcome that another one could be compared with."""
     if not action.phase.is_terminal:
         raise UsageError(
             f"action {action.name} of run {run.name!r} has no outcome yet; wait for its end, or resume the run"
@@ -222,6 +225,15 @@ def _refuse(run: RunRecord, action: ActionRecord) -> None:
     if action.phase is Phase.ABORTED:
         raise UsageError(
             f"action {action.name} of run {run.name!r} was aborted, so there is nothing to reproduce; name one below it"
+        )
+
+
+def _refuse_stubs(ledger: Ledger, run: RunRecord, action: ActionRecord) -> None:
+    stubs = other_stubs(ledger, ledger.template(action.template))
+    if stubs:
+        raise UsageError(
+            f"action {action.name} of run {run.name!r} was executed with other stubs than are in place now, for "
+            f"{', '.join(stubs)}; verify it where the same ones are, in this process"
         )
 
 
@@ -259,22 +271,24 @@ def _lost_calls(known: Fingerprints, action: ActionRecord) -> bool:
 def _differ(pair: Pair, came: list[ActionRecord], gone: list[ActionRecord]) -> bool:
     if Phase.ABORTED in (pair.old.phase, pair.new.phase):
         return False
-    ends = _end(pair.old), _end(pair.new)
+    ends = end_of(pair.old), end_of(pair.new)
     return ends[0] != ends[1] or (bool(came or gone) and ends[0][0] != "failed")
 
 
-def _end(action: ActionRecord) -> tuple[object, ...]:
+def end_of(action: ActionRecord) -> tuple[object, ...]:
     """How an action ended; where things lie in memory is no part of it."""
     if action.failure is not None:
         return "failed", action.failure.kind, _ADDRESS.sub("0x…", action.failure.message)
     return ("open",) if action.outputs is None else ("done", values_digest(action.outputs))
 
 
-def _text(end: tuple[object, ...]) -> str:
+def end_text(end: tuple[object, ...]) -> str:
+    """The failure that an action ended with, "" for none."""
     return f"{str(end[1]).rpartition(':')[2]}: {end[2]}" if end[0] == "failed" else ""
 
 
-def _output_places(ledger: Ledger, old: Values | None, new: Values | None) -> Iterator[Place]:
+def output_places(ledger: Ledger, old: Values | None, new: Values | None) -> Iterator[Place]:
+    """The places in which the outputs of two actions of one store differ."""
     if old is None or new is None:
         return
     before, after = parts_of(old), parts_of(new)
@@ -306,7 +320,7 @@ class _Place(NamedTuple):
     redactor: Redactor
 
 
-class _Durable(Source):
+class DurableOnly(Source):
     """Gives time, waiting and chance as they were recorded, and nothing else."""
 
     def result_for(
@@ -316,7 +330,7 @@ class _Durable(Source):
         if counterpart is None or not counterpart.phase.is_success:
             return None
         kind = self._ledger.template(counterpart.template).kind
-        return counterpart if kind == "durable" else None
+        return counterpart if kind == "durable" and self._is_trusted(counterpart) else None
 
 
 class _Served(Earlier):
@@ -348,15 +362,5 @@ class _Served(Earlier):
         return []
 
 
-@dataclass(frozen=True, slots=True)
-class _Alone(Start):
-    """A run that is new, but whose calls are answered from the record."""
-
-    async def record(self, ledger: Ledger) -> tuple[RunRecord, ActionRecord]:
-        """Record that it begins."""
-        return await Start.record(replace(self, resumed=None), ledger)
-
-
-def _alone(start: Start, action: ActionRecord, served: _Served) -> Start:
-    values = {field.name: getattr(start, field.name) for field in fields(start)}
-    return _Alone(**{**values, "resumed": Resumed(Tenure(b""), action, served)})
+def _itself(served: _Served) -> _Served:
+    return served

@@ -37,6 +37,7 @@ def again(place: Place, settings: RunSettings, request: Request) -> Start:
     action = ledger.action(old, request.action)
     source = Source(ledger, old, action, request.forced) if request.recover else None
     template = ledger.template(action.template)
+    ledger.refuse_untrusted(old.id, template.bundle_digest)
     recorded = parts_of(action.inputs)
     changed = request.changed
     new: dict[str, Any] = {}

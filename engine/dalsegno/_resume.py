@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dalsegno._earlier import Earlier, next_attempt
+from dalsegno._earlier import Earlier
 from dalsegno._ledger import Ledger
 from dalsegno._ownership import Tenure
 from dalsegno._reuse import Source
 from dalsegno._secrets import given_again
-from dalsegno._start import Place, Resumed, Start
+from dalsegno._start import Place, Start
+from dalsegno._stubs import other_stubs
 from dalsegno._values import Encoded, arranged, parts_of
 from dalsegno.errors import CannotResumeError, NotFoundError, UsageError
 from dalsegno.models import ActionRecord, Phase, RunRecord, TaskTemplate
@@ -64,6 +65,11 @@ def prepare(place: Place, run: RunRecord, wish: Wish, most: int) -> Start:
             f"find out what ends its process, then force it: `dalsegno resume {run.name} --force`",
         )
     template = ledger.template(run.template)
+    stubs = other_stubs(ledger, template)
+    if stubs:
+        raise CannotResumeError(
+            run.name, f"it has other stubs than are in place now, for {', '.join(stubs)}", "rerun it"
+        )
     if wish.task_template is not None:
         _refuse_other_code(place, run, template, wish.task_template)
     settings = RunSettings(project=run.project, domain=run.domain)
@@ -71,14 +77,12 @@ def prepare(place: Place, run: RunRecord, wish: Wish, most: int) -> Start:
     code = place.codebase.recorded(template.bundle_digest, settings)
     place.codebase.compare_environment(run.manifest, strict=False)
     task = code.task(template)
-    now = time.time_ns()
-    root = ledger.root(run.id)
     return Start(
         run=run._replace(phase=Phase.RUNNING),
         task=task,
         code=code,
         values=None,
-        encoded=_encoded(root),
+        encoded=_encoded(ledger.root(run.id)),
         variables=variables,
         puts=[],
         kept=(),
@@ -88,7 +92,8 @@ def prepare(place: Place, run: RunRecord, wish: Wish, most: int) -> Start:
         caching=tenure.manner.caching,
         most=tenure.manner.most,
         source=_source(ledger, run),
-        resumed=Resumed(tenure, next_attempt(root, root, now), Earlier(ledger, run.id, now)),
+        resumed=tenure,
+        earlier=lambda: Earlier(ledger, run.id, time.time_ns()),
     )
 
 

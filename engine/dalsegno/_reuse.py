@@ -6,7 +6,8 @@ A call may take over the result of a recorded action if and only if
 - the call's key is the same: the same task on the same inputs, the same one of equal calls, in the same group;
 - what the task's result depends on is the same: the code that it reaches, the versions of Python and packages, the
   environment variables that it reads, and the code of the user's classes among the inputs;
-- it is known what the inputs are equal to: nothing in them was pickled.
+- it is known what the inputs are equal to: nothing in them was pickled;
+- the run was recorded here, or what was imported with it is trusted.
 
 It is looked for first where it stood: among the children of the action that the caller stands for. A caller whose own
 inputs are new stands for none, and its unchanged calls are looked for in the whole source run; of several that have the
@@ -102,6 +103,7 @@ class Source:
         """The actions that are to be executed again, without those below them."""
         self._above: set[_Place] = set()
         self._bases: dict[bytes, Basis] = {}
+        self._trusted: dict[tuple[int, bytes], bool] = {}
         self._by_key: dict[bytes, list[ActionRecord]] | None = None
         self._ledger = ledger
         if forced:
@@ -159,7 +161,16 @@ class Source:
             and place not in self._above
             and recorded.classes == call.classes
             and (recorded.template == call.template or self.basis(recorded) == basis)
+            and self._is_trusted(recorded)
         )
+
+    def _is_trusted(self, recorded: ActionRecord) -> bool:
+        place = recorded.run_id, recorded.template
+        known = self._trusted.get(place)
+        if known is None:
+            bundle = self._ledger.template(recorded.template).bundle_digest
+            known = self._trusted[place] = self._ledger.is_trusted(recorded.run_id, bundle)
+        return known
 
     def is_above_forced(self, action: ActionRecord) -> bool:
         """Whether an action below it was named to be executed again."""

@@ -35,7 +35,7 @@ from dalsegno._inputs import store_inputs, store_inputs_blocking, waits
 from dalsegno._inside import Inside
 from dalsegno._live import LiveRun
 from dalsegno._loops import is_cancellation
-from dalsegno._puts import End, Outcome, Put
+from dalsegno._puts import End, Outcome, Put, small
 from dalsegno._retry import delay
 from dalsegno._secrets import of_inputs
 from dalsegno._slots import Aside, gives_way
@@ -50,6 +50,7 @@ from dalsegno.failures import aborted, failure_of, is_interruption
 from dalsegno.models import ActionRecord, Attempt, Phase
 from dalsegno.observers import notify
 from dalsegno.task import Task
+from dalsegno_storage.errors import StoreError
 
 if TYPE_CHECKING:
     from dalsegno._code import Recorded
@@ -105,7 +106,7 @@ class LiveAction(Inside):
         """The digest of the call, if it may be taken from the cache or be left there."""
         if task.cache is not None and run.caching != "off" and not record.opaque_inputs:
             self.cache_key = call_digest(
-                task, task.cache, template.basis, parts_of(encoded.values), record.classes
+                task, task.cache, template.basis, parts_of(encoded.values), record.classes, run.code.stubs
             )
         self.in_thread: bool = parent is not None and (parent.in_thread or not parent.task.is_async)
         self._encoded = encoded
@@ -132,8 +133,13 @@ class LiveAction(Inside):
                     store_inputs_blocking(child)
                 child.began()
                 outcome = run_blocking(child)
-                if child.claim_end():
-                    self.run.ledger.complete_blocking(outcome.end)
+                if child.claim_end(outcome.end):
+                    try:
+                        self.run.ledger.complete_blocking(outcome.end)
+                    except BaseException as error:
+                        child.complete_later(outcome.end, error)
+                        raise
+                    self.run.ending.pop(child.record.seq, None)
         return child.settle(outcome)
 
     def call_async(
@@ -157,9 +163,14 @@ class LiveAction(Inside):
                 if outcome is None:
                     child.began()
                     outcome = await run_body(child)
-                if child.claim_end():
-                    with anyio.CancelScope(shield=outcome.end.record.phase is Phase.ABORTED):
-                        await self.run.ledger.complete(outcome.end)
+                if child.claim_end(outcome.end):
+                    try:
+                        with anyio.CancelScope(shield=outcome.end.record.phase is Phase.ABORTED):
+                            await self.run.ledger.complete(outcome.end)
+                    except BaseException as error:
+                        child.complete_later(outcome.end, error)
+                        raise
+                    self.run.ending.pop(child.record.seq, None)
         return child.settle(outcome)
 
     def _aside(self, child: LiveAction, wanted: bool = True) -> Aside | nullcontext[None]:
@@ -177,7 +188,7 @@ class LiveAction(Inside):
             )
         run = self.run
         values = task.interface.accept(args, kwargs)
-        encoded = encode_named(values.items())
+        encoded = encode_named(values.items(), run.known)
         ordinal = next(self._calls.setdefault((task.name, encoded.digest, group), count()))
         key = action_key(task.full_name, encoded.digest, ordinal, group.encode())
         variables = self.owner().task.variables if task.is_trace else task.variables
@@ -248,9 +259,30 @@ class LiveAction(Inside):
         """Whether there are files among the inputs."""
         return bool(self._encoded.blobs)
 
-    def claim_end(self) -> bool:
-        """Whether the caller is the one to record its end: once, and not when the run's end has closed it already."""
-        return self.run.open.pop(self.record.seq, None) is not None
+    def claim_end(self, end: End) -> bool:
+        """Whether the caller is the one to record its end: once, and not when the run's end has closed it already.
+
+        Until that is acknowledged the run keeps the end, and records it should its own end come first.
+        """
+        run, seq = self.run, self.record.seq
+        run.ending[seq] = self, end  # at every moment the action is in one of the two
+        if run.open.pop(seq, None) is None:
+            run.ending.pop(seq, None)
+            return False
+        return True
+
+    def complete_later(self, end: End, error: BaseException) -> None:
+        """Have it recorded how the action ended, after its caller got this error while it waited for that.
+
+        It has failed with that error, as its caller has seen; if it was cancelled it has ended as it did, but with nothing
+        that is too large to go along with something else.
+        """
+        ended = is_cancellation(error) and small(end.puts)
+        try:
+            self.run.ledger.complete_soon(end if ended else self.failed(error).end)
+        except StoreError:  # it is closed, and the error says enough
+            return
+        self.run.ending.pop(self.record.seq, None)
 
     def closed_with_run(self) -> End:
         """The end of an action that goes on when its run has ended."""
@@ -307,7 +339,7 @@ class LiveAction(Inside):
         interface, run = self.task.interface, self.run
         packed = interface.pack_outputs(value)
         outputs = dict(zip((output.name for output in interface.outputs), packed, strict=True))
-        encoded = encode_named(outputs.items())
+        encoded = encode_named(outputs.items(), run.known)
         puts = run.ledger.objects(encoded) if encoded.objects or encoded.blobs else ()
         if self.parent is not None:
             outputs = own_copies(outputs, encoded, run.code.resolve, run.ledger.part, run.ledger.blob)

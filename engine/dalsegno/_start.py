@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dalsegno._cache import cached, call_digest
-from dalsegno._earlier import Earlier
+from dalsegno._earlier import Earlier, next_attempt
 from dalsegno._identity import ROOT_KEY, ROOT_NAME
 from dalsegno._ledger import Ledger
 from dalsegno._ownership import CacheUse, Manner, Tenure
@@ -44,14 +44,6 @@ class Place(Protocol):
     def redactor(self) -> Redactor: ...
 
 
-class Resumed(NamedTuple):
-    """What a run goes on from: its owner so far, its root in the next attempt, and what it has recorded."""
-
-    before: Tenure
-    root: ActionRecord
-    earlier: Earlier
-
-
 @dataclass(frozen=True, slots=True)
 class Start:
     """A run to be: its record without an id, its root, its code, and the objects to store with it.
@@ -59,8 +51,9 @@ class Start:
     `puts` and `kept` are the objects that it refers to, but for those that runs have whose ids are in `sources`.
     `variables` are those that are set for the run; the record has them without secrets. `values` are None where the body
     is to get what was recorded. `source` is the run that results are taken from, and `taken` the recorded action whose
-    result the whole run takes over, with the kind of origin. `resumed` is for a run that is recorded already. `most` is
-    how many bodies execute at once, 0 for any number.
+    result the whole run takes over, with the kind of origin. `resumed` is who had a run that is recorded already and goes
+    on. `earlier` gives what answers calls from the run's own record; it is asked for once nobody else adds to that.
+    `most` is how many bodies execute at once, 0 for any number.
     """
 
     run: RunRecord
@@ -77,14 +70,17 @@ class Start:
     caching: CacheUse
     source: Source | None = None
     taken: tuple[ActionRecord, str] | None = None
-    resumed: Resumed | None = None
+    resumed: Tenure | None = None
+    earlier: Callable[[], Earlier] | None = None
     most: int = 0
 
     async def record(self, ledger: Ledger) -> tuple[RunRecord, ActionRecord]:
         """Record that the run begins, or goes on here; gives the run and its root."""
         if self.resumed is not None:
-            before, root, _ = self.resumed
-            await ledger.take_over(self.run, before, root, resumed=True)
+            at = time.time_ns()
+            root = await ledger.take_over(
+                self.run, self.resumed, lambda recorded: next_attempt(recorded, recorded, at)
+            )
             return self.run, root
         return await ledger.create(
             self.run,
@@ -134,7 +130,8 @@ def first(
     if task.cache is None or encoded.opaque or start.caching != "use":
         return start
     root = start.root_record(start.run)
-    call = call_digest(task, task.cache, start.template.basis, parts_of(encoded.values), root.classes)
+    inputs = parts_of(encoded.values)
+    call = call_digest(task, task.cache, start.template.basis, inputs, root.classes, code.stubs)
     found = cached(place.ledger, task.cache, call)
     return start if found is None else replace(start, taken=(found, "cache"), sources=(found.run_id,))
 

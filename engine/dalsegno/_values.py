@@ -13,12 +13,26 @@ from typing import Any, NamedTuple
 import msgpack
 
 from dalsegno._module_names import recorded_module_name
-from dalsegno.codec import BlobSource, decode, encode_map, is_immutable, join_map, split_map
+from dalsegno.codec import (
+    BlobSource,
+    decode,
+    encode_each,
+    is_immutable,
+    join_map,
+    packed_map,
+    split_map,
+)
 from dalsegno.models import Part, Ref, Values
 from dalsegno_storage.digest import digest
+from dalsegno_storage.pieces import Pieces
 
 INLINE = 512
 """Encoded values of up to so many bytes live in the record; larger ones are objects of kind "value"."""
+
+KNOWN_BYTES = 64 << 20
+"""A run keeps so many bytes of large values at hand, to know them again."""
+
+_ATOMS = frozenset((bytes, str))
 
 ReadBlob = Callable[[bytes], bytes]
 ReadPart = Callable[[Part], bytes]
@@ -35,27 +49,80 @@ class Encoded(NamedTuple):
     values: Values
     digest: bytes
     opaque: bool = False
-    objects: Mapping[bytes, bytes] = {}
+    objects: Mapping[bytes, bytes | Pieces] = {}
     blobs: tuple[tuple[bytes, BlobSource], ...] = ()
     classes: tuple[tuple[str, str], ...] = ()
 
 
-def encode_named(values: Iterable[tuple[str, Any]]) -> Encoded:
-    """Names and values in the given order."""
-    encoded = encode_map(values, module_name=recorded_module_name)
-    data = encoded.data
-    if len(data) <= INLINE:
-        return Encoded(data, digest("value", data), encoded.opaque, {}, encoded.blobs, encoded.classes)
-    objects: dict[bytes, bytes] = {}
+class Known:
+    """The encodings of large values that were met lately and cannot change, so that the same one is not hashed again.
+
+    It keeps values of up to `KNOWN_BYTES` in all, the oldest go first. Threads share it through single dictionary
+    operations only, which the interpreter makes atomic.
+    """
+
+    __slots__ = ("_found",)
+
+    def __init__(self) -> None:
+        self._found: dict[int, tuple[Any, Ref, bytes | Pieces]] = {}
+
+    def get(self, value: Any) -> tuple[Ref, bytes | Pieces] | None:
+        """The reference to a value and its encoding, if this very object is known."""
+        found = self._found.get(id(value))
+        return None if found is None or found[0] is not value else found[1:]
+
+    def add(self, value: Any, reference: Ref, data: bytes | Pieces) -> None:
+        """Remember a value, unless it can change or is too large."""
+        if type(value) not in _ATOMS or reference.size > KNOWN_BYTES:
+            return
+        self._found[id(value)] = value, reference, data
+        size = sum(each[1].size for each in list(self._found.values()))
+        for key, each in list(self._found.items()):
+            if size <= KNOWN_BYTES:
+                break
+            if self._found.pop(key, None) is not None:
+                size -= each[1].size
+
+    def learn(self, values: Mapping[str, Any] | None, encoded: Encoded) -> None:
+        """Remember the large ones among values that were encoded elsewhere."""
+        if values is None or isinstance(encoded.values, bytes):
+            return
+        for name, part in encoded.values.items():
+            if isinstance(part, Ref) and name in values and part.digest in encoded.objects:
+                self.add(values[name], part, encoded.objects[part.digest])
+
+
+def encode_named(items: Iterable[tuple[str, Any]], known: Known | None = None) -> Encoded:
+    """Names and values in the given order; those in `known` are as they are known, and large ones are known from now on."""
+    values = dict(items)
+    plain = packed_map(values)
+    if plain is not None and len(plain) <= INLINE:
+        return Encoded(plain, digest("value", plain))
+    again: dict[str, tuple[Ref, bytes | Pieces]] = {}
+    if known is not None:
+        for name, value in values.items():
+            found = known.get(value) if type(value) in _ATOMS else None
+            if found is not None:
+                again[name] = found
+    new = {name: value for name, value in values.items() if name not in again} if again else values
+    each = encode_each(new, module_name=recorded_module_name)
+    objects: dict[bytes, bytes | Pieces] = {}
     parts: dict[str, Part] = {}
-    for name, part in split_map(data).items():
-        parts[name] = part
-        if len(part) > INLINE:
+    for name, value in values.items():
+        if name in again:
+            reference, part = again[name]
+        else:
+            part = each.parts[name]
+            if isinstance(part, bytes) and len(part) <= INLINE:
+                parts[name] = part
+                continue
             reference = Ref(digest("value", part), len(part))
-            parts[name] = reference
-            objects[reference.digest] = part
+            if known is not None:
+                known.add(value, reference, part)
+        parts[name] = reference
+        objects[reference.digest] = part
     return arranged(parts)._replace(
-        opaque=encoded.opaque, objects=objects, blobs=encoded.blobs, classes=encoded.classes
+        opaque=each.opaque, objects=objects, blobs=each.blobs, classes=each.classes
     )
 
 
@@ -94,6 +161,10 @@ def own_copies(
         if name in known and is_immutable(known[name]):
             return known[name]
         data = encoded.objects.get(part.digest) if isinstance(part, Ref) else part
-        return decode(read_part(part) if data is None else data, resolve=resolve, read_blob=read_blob)
+        if data is None:
+            data = read_part(part)
+        # Of what can be changed, the value shares nothing with its encoding; a large one is put together for a moment.
+        whole = bytes(data) if isinstance(data, Pieces) else data
+        return decode(whole, resolve=resolve, read_blob=read_blob)
 
     return {name: made(name, part) for name, part in parts_of(encoded.values).items()}

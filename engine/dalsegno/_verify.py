@@ -96,6 +96,8 @@ async def verify_run(
         raise ConfigError(f"times is a number from 1 up, not {times!r}")
     record = engine.get_run(run).record
     found_action = engine.ledger.action(record, action)
+    bundle = engine.ledger.template(found_action.template).bundle_digest
+    engine.ledger.refuse_untrusted(record.id, bundle)
     wish = Wish(run, action, record.project, record.domain, each, keep, dict(env_vars or {}))
     seeds: list[int | None] = [None] * times
     if hash_seed:
@@ -104,7 +106,6 @@ async def verify_run(
     divergences: dict[str, Divergence] = {}
     for number, seed in enumerate(seeds, 1):
         if process or seed is not None:
-            bundle = engine.ledger.template(found_action.template).bundle_digest
             repetition = await _elsewhere(engine, wish, bundle, seed)
         else:
             # The store, as something to put the new runs on top of; the engine itself stays out of it.

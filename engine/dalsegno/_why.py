@@ -287,7 +287,7 @@ def input_differences(ledger: Ledger, old: Values, new: Encoded | Values) -> Ite
         if part is None:
             return ABSENT
         known = objects.get(part.digest) if isinstance(part, Ref) else None
-        return view(known if known is not None else ledger.part(part))
+        return view(bytes(known) if known is not None else ledger.part(part))
 
     for name in dict.fromkeys([*before, *after]):
         if before.get(name) == after.get(name):

@@ -4,14 +4,16 @@ Anyone may hand in work, from any thread or event loop. The thread takes everyth
 in one transaction, commits, and then wakes everyone whose work was in it. While a commit waits for the disk the
 next group gathers, so many concurrent writers cost few commits and a lone writer waits for one.
 
-Two kinds of work:
+Three kinds of work:
 
 - an *operation* is a function of the transaction; whoever hands it in waits until it is on disk. It must check
   before it puts, and must be repeatable: if one operation of a group raises, the group is undone and each
   operation is run again in a transaction of its own, so that only the guilty one fails.
 - a *lazy put* is one key whose value is made when it is written, or None when it is no longer wanted. Nobody waits
   for it; it goes along with the next commit or after `DELAY` seconds. A later put to the same key replaces it, and
-  `forget` takes it back: the record that an action has begun is never written when the action ends first.
+  `forget` takes it back.
+- a *notice* is asked once, `DELAY` seconds or less after it was handed in, and may then hand in lazy puts: so an action
+  that is over before that costs no record that it has begun, and no thread is woken for it.
 
 A commit that fails may have taken place or not. Before anything is run again, or fails, it is read which operations are
 there: whoever hands one in says how to tell, and of lazy puts it is known what they were to write.
@@ -28,10 +30,11 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable
 from operator import itemgetter
 from queue import Empty, SimpleQueue
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from dalsegno._loops import cancel_again, new_wait
@@ -63,6 +66,9 @@ DELAY = 0.02
 
 Make = Callable[[Transaction], bytes | None]
 """Makes the value of a lazy put at the moment of writing; None leaves the key alone."""
+
+Notice = Callable[[], None]
+"""Is called in the writer's thread, and must not raise."""
 
 _OF_ONE_THING = (ObjectNotFoundError, DamagedObjectError, DamagedRecordError)
 """What a store says of one object or record, while others can be written."""
@@ -100,6 +106,9 @@ class Writer:
         self._watch = watch
         self._queue: SimpleQueue[Ticket[object] | None] = SimpleQueue()
         self._lazy: dict[bytes, Make] = {}
+        self._notices: deque[Notice] = deque()
+        self._looks = False  # the thread looks after what is lazy by itself, so that nobody has to wake it
+        self._next_look = 0.0
         self._closed = False
         self._pid = os.getpid()
         self.commits = 0
@@ -157,10 +166,17 @@ class Writer:
 
     def put_lazily(self, key: bytes, make: Make) -> None:
         """Have `make()` stored under `key` with one of the next commits."""
-        with self._open():
+        with self._gate:
+            self._ready()
             self._lazy[key] = make
-            if len(self._lazy) == 1:  # there were none, so the thread may be waiting without a deadline
-                self._queue.put(None)
+        if not self._looks:
+            self._queue.put(None)
+
+    def notice(self, notice: Notice) -> None:
+        """Have `notice()` called in a moment, unless the writer is closed before that."""
+        self._notices.append(notice)
+        if not self._looks:
+            self._queue.put(None)
 
     def forget(self, key: bytes) -> None:
         """Take back a lazy put that has not been written yet."""
@@ -194,24 +210,22 @@ class Writer:
         if self._unwritten is not None:
             raise self._unwritten
 
-    @contextmanager
-    def _open(self) -> Iterator[None]:
-        """Hold the gate, with the thread running behind it."""
+    def _ready(self) -> None:
+        """Have the thread running, with the gate held."""
         if self._pid != os.getpid():
             raise StoreForkedError(self._place())
-        with self._gate:
-            if self._closed:
-                raise StoreClosedError(self._place())
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="dalsegno-writer", daemon=True)
-                self._thread.start()
-            yield
+        if self._closed:
+            raise StoreClosedError(self._place())
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="dalsegno-writer", daemon=True)
+            self._thread.start()
 
     def _place(self) -> str:
         return str(getattr(self._store, "path", "memory:"))
 
     def _put(self, ticket: Ticket[T]) -> None:
-        with self._open():
+        with self._gate:
+            self._ready()
             self._queue.put(cast(Ticket[object], ticket))
 
     def _work(self) -> None:
@@ -245,14 +259,26 @@ class Writer:
     def _next_group(self) -> tuple[list[Ticket[object]], int]:
         """The first operation to come, or nothing when lazy puts have waited long enough."""
         while True:
+            # Whoever hands in something lazy does that first and asks whether it is looked after then.
+            self._looks = False
+            self._looks = bool(self._lazy or self._notices)
             try:
-                ticket = self._queue.get(timeout=DELAY if self._lazy and not self._closed else None)
+                ticket = self._queue.get(timeout=DELAY if self._looks and not self._closed else None)
             except Empty:
+                self._ask()
                 return [], 0
             if ticket is not None:
+                if monotonic() >= self._next_look:
+                    self._ask()
                 return [ticket], ticket.size
             if self._closed:
                 return [], 0
+
+    def _ask(self) -> None:
+        """Ask every notice that has been handed in."""
+        self._next_look = monotonic() + DELAY
+        for _ in range(len(self._notices)):
+            self._notices.popleft()()
 
     def _write(self, group: list[Ticket[object]], lazy: list[tuple[bytes, Make]]) -> None:
         try:

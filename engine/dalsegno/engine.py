@@ -27,6 +27,7 @@ from dalsegno._request import Request, check_named
 from dalsegno._resume import RECOVERIES, Wish, prepare
 from dalsegno._secrets import Secrets
 from dalsegno._start import Start
+from dalsegno._stubs import in_place
 from dalsegno.codec import encode_map
 from dalsegno.config import find_config
 from dalsegno.errors import (
@@ -173,6 +174,10 @@ class Engine:
         if self._given is not None:
             raise UsageError(
                 "isolation='process' needs an engine that was given the path or URL of its store"
+            )
+        if in_place():
+            raise UsageError(
+                "isolation='process' and a stub exclude each other: a stub is in this process only"
             )
         from dalsegno._elsewhere import start  # subprocesses are rare and take long to import
 

@@ -17,6 +17,8 @@ DalsegnoError
 ├── CannotResumeError                               a run that was to be resumed is left as it is
 ├── ActionInterruptedError                          an at_most_once task had begun when its process ended
 ├── RunInUseError                                   a run that was to be removed is live, pinned or needed
+├── CapsuleError                                    a capsule is damaged, forged, or does not fit; names the entry
+├── UntrustedCodeError                              imported code or pickles that nobody has said to trust
 ├── CannotCollectError                              nothing was collected; it is not known what is reached
 ├── CodecError
 │   ├── EncodeError (also TypeError)                a value cannot be recorded
@@ -65,6 +67,7 @@ __all__ = [
     "BundleLoadError",
     "CannotCollectError",
     "CannotResumeError",
+    "CapsuleError",
     "CodecError",
     "ConfigError",
     "DalsegnoError",
@@ -104,6 +107,7 @@ __all__ = [
     "TaskExitError",
     "TaskNotFoundError",
     "TaskTimeoutError",
+    "UntrustedCodeError",
     "UsageError",
 ]
 
@@ -257,6 +261,34 @@ class RunInUseError(DalsegnoError):
     def __init__(self, run: str, reason: str, cure: str) -> None:
         self.run, self.reason = run, reason
         super().__init__(f"run {run!r} was not removed: {reason}; {cure}")
+
+
+class CapsuleError(DalsegnoError):
+    """A capsule that cannot be made or imported; nothing of it was recorded.
+
+    `entry` is the name inside the capsule that this is about, "" when it is the file itself.
+    """
+
+    def __init__(self, file: str, entry: str, reason: str, cure: str = "get another copy of it") -> None:
+        self.file, self.entry, self.reason = file, entry, reason
+        where = f"entry {entry!r} of {file}" if entry else file
+        super().__init__(f"{where}: {reason}; {cure}")
+
+
+class UntrustedCodeError(DalsegnoError):
+    """A run that was imported is not executed, nor its pickles loaded, before its bundle is trusted.
+
+    `digest` is that of the bundle, in hexadecimal. `pickles` says that the bundle is trusted, but the run was imported after
+    that and has pickled values.
+    """
+
+    def __init__(self, run: str, digest: str, *, pickles: bool = False) -> None:
+        self.run, self.digest, self.pickles = run, digest, pickles
+        since = "which was trusted before its pickled values came here, " if pickles else ""
+        super().__init__(
+            f"run {run!r} was imported and the code that it needs, bundle {digest}, {since}is not trusted here; look at it with "
+            f"`dalsegno get code {run}`, then `dalsegno trust {digest}`"
+        )
 
 
 class CannotCollectError(DalsegnoError):

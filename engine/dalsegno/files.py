@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from dalsegno.errors import DecodeError, EncodeError, UsageError
-from dalsegno_storage.digest import begun, digest
+from dalsegno_storage.digest import Running, digest
 
 __all__ = ["Dir", "File"]
 
@@ -248,7 +248,7 @@ def measured(path: Path) -> tuple[int, bytes]:
     if size <= PIECE or not path.is_file():  # also what has no size before it is read, such as a pipe
         content = path.read_bytes()
         return len(content), digest("blob", content)
-    running, found = begun("blob", size), 0
+    running, found = Running("blob", size), 0
     for piece in pieces_of(path):
         running.update(piece)
         found += len(piece)

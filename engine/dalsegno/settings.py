@@ -17,7 +17,7 @@ from dalsegno.names import check_name, check_text
 __all__ = ["Durability", "Isolation", "RunOptions", "RunSettings"]
 
 Durability = Literal["full", "relaxed"]
-Isolation = Literal["private", "process"]
+Isolation = Literal["private", "process", "environment"]
 
 
 class RunOptions(TypedDict, total=False):
@@ -47,7 +47,8 @@ class RunSettings:
     20 ms behind and only the end of the run is waited for. `copy_style` says what code is recorded:
     "loaded_modules" the modules that the task can reach and those loaded beside them, "all" every file under the
     source roots, "none" nothing. `isolation` makes a rerun load recorded code beside the live code ("private") or
-    in a process of its own ("process") even where the live code is the recorded one. With `disable_run_cache` the run
+    in a process of its own ("process") even where the live code is the recorded one; "environment" is such a process with
+    the recorded packages, which are installed for it and kept. With `disable_run_cache` the run
     neither takes results from the cache nor leaves any there; with `overwrite_cache` it only leaves its own.
     `max_action_concurrency` is how many bodies of the run execute at once, 0 for any number; one that waits for its
     own calls does not count.

@@ -107,6 +107,16 @@ class _Reader:
         except lmdb.Error as error:
             raise translate(error, self._environment.path) from error
 
+    def has(self, key: bytes) -> bool:
+        if self._guard.foreign:
+            self._guard.refuse()
+        if key < FIRST_KEY:
+            return False
+        try:
+            return bool(self._transaction.cursor().set_key(key))
+        except lmdb.Error as error:
+            raise translate(error, self._environment.path) from error
+
     def scan(
         self, start: bytes = b"", stop: bytes | None = None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:

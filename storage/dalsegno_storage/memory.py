@@ -120,6 +120,9 @@ class _Reader:
         version = self._live()
         return self._changes[key] if key in self._changes else version.values.get(key)
 
+    def has(self, key: bytes) -> bool:
+        return self.get(key) is not None
+
     def scan(
         self, start: bytes = b"", stop: bytes | None = None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:

@@ -8,17 +8,18 @@ An object lives at the key `("o", digest)`. Its record is
     body
 
 An object of more than `CHUNK_SIZE` bytes is cut into chunks of that size, each an object of kind "chunk", so that
-no transaction has to hold it whole. The digest of the object is that of its bytes, cut or not. A record of form 0 or
+no transaction has to hold it whole. Its digest is made of theirs. A record of form 0 or
 1 is never longer than one chunk, whatever it claims, which bounds what a forged one can make a reader allocate.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 
-from dalsegno_storage.digest import DIGEST_SIZE, begun, digest
+from dalsegno_storage.digest import CHUNK, DIGEST_SIZE, chunk_names, digest, of_chunks
 from dalsegno_storage.errors import DamagedObjectError, ObjectNotFoundError
 from dalsegno_storage.keys import pack
+from dalsegno_storage.pieces import CHUNK_SIZE, Buffer, Pieces, size_of
 from dalsegno_storage.protocol import Reader, Store, Writer
 
 __all__ = [
@@ -34,14 +35,14 @@ __all__ = [
     "put_object",
 ]
 
-CHUNK_SIZE = 1 << 20
-"""Objects above this many bytes are kept in pieces of this size."""
-
 _PLAIN, _ZSTD, _CHUNKED = range(3)
 _CUT = bytes((_CHUNKED,))
-_CHUNK = "chunk"
 _COMPRESS_ABOVE = 256
-_PROBE = 1 << 16
+_LITTLE = 1 << 15
+_SAMPLES = 4
+_SAMPLE = 1 << 12
+"""What is longer than `_LITTLE` is compressed only if some samples of it become smaller."""
+
 _WORTHWHILE = 0.9
 _TABLE = pack("o")
 _digest = digest
@@ -58,7 +59,12 @@ class Prepared:
 
     digest: bytes
     kind: str
-    data: bytes | bytearray | memoryview = field(repr=False)
+    data: Buffer | Pieces = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """The length of the object in bytes."""
+        return size_of(self.data)
 
     @property
     def parts(self) -> Iterator[tuple[bytes, bytes]]:
@@ -67,12 +73,14 @@ class Prepared:
         Each access begins anew, and each step compresses at most one chunk: list what is small before the
         write transaction begins, put what is large over several transactions.
         """
-        view = memoryview(self.data).cast("B")
-        if view.nbytes <= CHUNK_SIZE:
-            yield object_key(self.digest), _record(self.kind, view)
+        pieces = self.data if isinstance(self.data, Pieces) else Pieces((self.data,))
+        if pieces.size <= CHUNK_SIZE:
+            yield object_key(self.digest), _record(self.kind, pieces.chunk(0))
             return
-        pieces = (view[start : start + CHUNK_SIZE] for start in range(0, view.nbytes, CHUNK_SIZE))
-        yield from _cut(self.digest, self.kind, view.nbytes, pieces)
+        names = chunk_names(pieces)
+        for number, name in enumerate(names):
+            yield object_key(name), _record(CHUNK, pieces.chunk(number))
+        yield object_key(self.digest), _header(_CHUNKED, self.kind, pieces.size) + b"".join(names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,36 +95,34 @@ class Streamed:
     @property
     def parts(self) -> Iterator[tuple[bytes, bytes]]:
         """The same as for `Prepared`; `size` is above CHUNK_SIZE, and `pieces` raises when the bytes are not the right ones."""
-        yield from _cut(self.digest, self.kind, self.size, map(memoryview, self.pieces()))
+        names = []
+        for piece in self.pieces():
+            name = _digest(CHUNK, piece)
+            names.append(name)
+            yield object_key(name), _record(CHUNK, [memoryview(piece)])
+        yield object_key(self.digest), _header(_CHUNKED, self.kind, self.size) + b"".join(names)
 
 
-def _cut(digest: bytes, kind: str, size: int, pieces: Iterable[memoryview]) -> Iterator[tuple[bytes, bytes]]:
-    digests = []
-    for piece in pieces:
-        name = _digest(_CHUNK, piece)
-        digests.append(name)
-        yield object_key(name), _record(_CHUNK, piece)
-    yield object_key(digest), _header(_CHUNKED, kind, size) + b"".join(digests)
-
-
-def prepare(kind: str, data: bytes | bytearray | memoryview) -> Prepared:
+def prepare(kind: str, data: Buffer | Pieces) -> Prepared:
     """The object of that kind made of `data`, which must not change until it has been put."""
+    if size_of(data) > CHUNK_SIZE and not isinstance(data, Pieces):
+        data = Pieces((data,))  # which remembers the digests of its chunks
     return Prepared(digest(kind, data), kind, data)
 
 
-def put_object(writer: Writer, kind: str, data: bytes | bytearray | memoryview) -> bytes:
+def put_object(writer: Writer, kind: str, data: Buffer | Pieces) -> bytes:
     """Put an object, unless it is there already, and give its digest."""
     prepared = prepare(kind, data)
     if not has_object(writer, prepared.digest):
         for key, record in prepared.parts:
-            if writer.get(key) is None:
+            if not writer.has(key):
                 writer.put(key, record)
     return prepared.digest
 
 
 def has_object(reader: Reader, digest: bytes) -> bool:
     """Whether there is an object with that digest; it is not verified."""
-    return reader.get(object_key(digest)) is not None
+    return reader.has(object_key(digest))
 
 
 def is_cut(record: bytes) -> bool:
@@ -141,7 +147,7 @@ def get_object(reader: Reader, kind: str, digest: bytes) -> bytes:
 def get_pieces(store: Store, kind: str, digest: bytes) -> Iterator[bytes]:
     """The bytes of an object in pieces of at most CHUNK_SIZE, each read in a transaction of its own.
 
-    Raises what `get_object` does; that the bytes are wrong is only known, and said, after the last piece.
+    Raises what `get_object` does; that a piece is wrong is said before it is given.
     """
     with store.read() as reader:
         record = reader.get(object_key(digest))
@@ -152,14 +158,10 @@ def get_pieces(store: Store, kind: str, digest: bytes) -> Iterator[bytes]:
     if whole is not None:
         yield whole
         return
-    running = begun(kind, length)
-    for name in _names(kind, digest, length, body):
+    for number, name in enumerate(_names(kind, digest, length, body)):
         with store.read() as reader:
-            piece = bytes(_chunk(reader, kind, digest, name))
-        running.update(piece)
+            piece = bytes(_chunk(reader, kind, digest, length, number, name))
         yield piece
-    if running.digest() != digest:
-        raise DamagedObjectError(digest, kind, "its chunks are not the right ones, or one is damaged")
 
 
 # `digest` is the natural name of a parameter above, where it hides the function.
@@ -171,17 +173,28 @@ def _header(form: int, kind: str, length: int) -> bytes:
     return bytes((form, len(kind))) + kind.encode("ascii") + length.to_bytes(8, "big")
 
 
-def _record(kind: str, data: memoryview) -> bytes:
-    length = data.nbytes
+def _record(kind: str, slices: Sequence[memoryview]) -> bytes:
+    """The record of an object that is one chunk at most, which is those slices together."""
+    length = sum(each.nbytes for each in slices)
     if length > _COMPRESS_ABOVE:
         from dalsegno_storage import _zstd
 
-        limit = length * _WORTHWHILE
-        if length <= _PROBE or len(_zstd.compress(data[:_PROBE])) < _PROBE * _WORTHWHILE:
+        if length <= _LITTLE or _shrinks(slices, length):
+            data = slices[0] if len(slices) == 1 else memoryview(b"".join(slices))
             frame = _zstd.compress(data)
-            if len(frame) < limit:
+            if len(frame) < length * _WORTHWHILE:
                 return _header(_ZSTD, kind, length) + frame
-    return b"".join((_header(_PLAIN, kind, length), data))
+    return b"".join((_header(_PLAIN, kind, length), *slices))
+
+
+def _shrinks(slices: Sequence[memoryview], length: int) -> bool:
+    """Whether samples from the longest slice become smaller when they are compressed."""
+    from dalsegno_storage import _zstd
+
+    longest = max(slices, key=len)
+    step = max((len(longest) - _SAMPLE) // (_SAMPLES - 1), 1)
+    samples = b"".join(longest[at * step : at * step + _SAMPLE] for at in range(_SAMPLES))
+    return len(_zstd.compress(memoryview(samples))) < len(samples) * _WORTHWHILE
 
 
 def _parse(record: bytes, kind: str, digest: bytes) -> tuple[int, int, memoryview]:
@@ -217,22 +230,11 @@ def _expand(form: int, length: int, body: memoryview, kind: str, digest: bytes) 
 
 def _join(reader: Reader, kind: str, digest: bytes, length: int, body: memoryview) -> bytes:
     """The bytes of an object that is cut into chunks."""
-    names = _names(kind, digest, length, body)
     # One piece in memory at a time: the allocator gives the same megabyte again, and its result needs no copy.
     data = BytesIO()
-    for number, name in enumerate(names):
-        piece = _chunk(reader, kind, digest, name)
-        if len(piece) != min(CHUNK_SIZE, length - number * CHUNK_SIZE):
-            raise DamagedObjectError(digest, kind, f"its chunk {name.hex()} has the wrong length")
-        data.write(piece)
-    whole = data.getvalue()
-    if not _matches(kind, whole, digest):
-        # Hashing every chunk as well would double the cost of reading, so it is done only to tell which it was.
-        for name in names:
-            if not _matches(_CHUNK, _chunk(reader, kind, digest, name), name):
-                raise DamagedObjectError(digest, kind, f"its chunk {name.hex()} is damaged")
-        raise DamagedObjectError(digest, kind, "its chunks are whole and not the right ones")
-    return whole
+    for number, name in enumerate(_names(kind, digest, length, body)):
+        data.write(_chunk(reader, kind, digest, length, number, name))
+    return data.getvalue()
 
 
 def _names(kind: str, digest: bytes, length: int, body: memoryview) -> list[bytes]:
@@ -240,12 +242,22 @@ def _names(kind: str, digest: bytes, length: int, body: memoryview) -> list[byte
     count = -(-length // CHUNK_SIZE)
     if count < 2 or body.nbytes != count * DIGEST_SIZE:
         raise DamagedObjectError(digest, kind, f"its record claims {length} bytes and lists other chunks")
-    return [bytes(body[at : at + DIGEST_SIZE]) for at in range(0, body.nbytes, DIGEST_SIZE)]
+    names = [bytes(body[at : at + DIGEST_SIZE]) for at in range(0, body.nbytes, DIGEST_SIZE)]
+    if of_chunks(kind, length, names) != digest:
+        raise DamagedObjectError(digest, kind, "its chunks are not the right ones")
+    return names
 
 
-def _chunk(reader: Reader, kind: str, digest: bytes, name: bytes) -> bytes | memoryview:
-    """The bytes of the chunk `name` of an object; their digest is not yet checked."""
+def _chunk(
+    reader: Reader, kind: str, digest: bytes, length: int, number: int, name: bytes
+) -> bytes | memoryview:
+    """The bytes of the chunk `name` of an object of that length, checked."""
     record = reader.get(object_key(name))
     if record is None:
         raise DamagedObjectError(digest, kind, f"its chunk {name.hex()} is missing")
-    return _expand(*_parse(record, _CHUNK, name), _CHUNK, name)
+    piece = _expand(*_parse(record, CHUNK, name), CHUNK, name)
+    if not _matches(CHUNK, piece, name):
+        raise DamagedObjectError(digest, kind, f"its chunk {name.hex()} is damaged")
+    if len(piece) != min(CHUNK_SIZE, length - number * CHUNK_SIZE):
+        raise DamagedObjectError(digest, kind, f"its chunk {name.hex()} has the wrong length")
+    return piece

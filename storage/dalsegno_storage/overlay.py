@@ -50,6 +50,10 @@ class _Merged:
             return self._base.get(key)
         return None if found == _GONE else found[1:]
 
+    def has(self, key: bytes) -> bool:
+        found = self._top.get(key)
+        return self._base.has(key) if found is None else found != _GONE
+
     def scan(
         self, start: bytes = b"", stop: bytes | None = None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:

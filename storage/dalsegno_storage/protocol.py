@@ -40,6 +40,9 @@ class Reader(Protocol):
     def get(self, key: bytes) -> bytes | None:
         """The value under `key`, or None."""
 
+    def has(self, key: bytes) -> bool:
+        """Whether there is a value under `key`, which is not read."""
+
     def scan(
         self, start: bytes = b"", stop: bytes | None = None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:

@@ -155,6 +155,11 @@ class _Reader:
             row = connection.execute("SELECT value FROM data WHERE key = ?", (key,)).fetchone()
         return None if row is None else bytes(row[0])
 
+    def has(self, key: bytes) -> bool:
+        connection = self._live()
+        with _translated(self._path):
+            return connection.execute("SELECT 1 FROM data WHERE key = ?", (key,)).fetchone() is not None
+
     def scan(
         self, start: bytes = b"", stop: bytes | None = None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:

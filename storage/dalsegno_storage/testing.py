@@ -50,6 +50,7 @@ class StoreContract:
         put(store, (b"a", b"1"), (b"b", b""))
         with store.read() as reader:
             assert (reader.get(b"a"), reader.get(b"b"), reader.get(b"c")) == (b"1", b"", None)
+            assert (reader.has(b"a"), reader.has(b"b"), reader.has(b"c")) == (True, True, False)
         with store.write() as writer:
             assert (writer.get(b"a"), writer.get(b"b"), writer.get(b"c")) == (b"1", b"", None)
 
@@ -77,6 +78,7 @@ class StoreContract:
             writer.put(b"a", b"0")
             writer.delete(b"b")
             assert (writer.get(b"a"), writer.get(b"b"), writer.get(b"c")) == (b"0", None, b"3")
+            assert (writer.has(b"a"), writer.has(b"b"), writer.has(b"c")) == (True, False, True)
             assert list(writer.scan()) == [(b"a", b"0"), (b"c", b"3"), (b"d", b"4")]
             assert list(writer.scan(b"b", b"d", reverse=True)) == [(b"c", b"3")]
 
@@ -179,6 +181,7 @@ class StoreContract:
                 with pytest.raises(KeyTooLongError):
                     writer.put(key, b"")
                 assert writer.get(key) is None
+                assert writer.has(key) is False
                 assert writer.delete(key) is False
                 writer.put(b"after", b"")
             with store.read() as reader:
@@ -194,6 +197,7 @@ class StoreContract:
             pass
         uses: list[Callable[[], object]] = [
             lambda: reader.get(b"a"),
+            lambda: reader.has(b"a"),
             lambda: list(reader.scan()),
             lambda: writer.get(b"a"),
             lambda: writer.put(b"a", b"2"),
@@ -264,6 +268,7 @@ class StoreContract:
             def child() -> None:
                 for use in (
                     lambda: reader.get(b"a"),
+                    lambda: reader.has(b"a"),
                     lambda: everything(store),
                     lambda: put(store, (b"a", b"2")),
                 ):

@@ -41,6 +41,10 @@ class _Counted:
         self._counts["gets"] += 1
         return self._inner.get(key)
 
+    def has(self, key: bytes) -> bool:
+        self._counts["gets"] += 1
+        return self._inner.has(key)
+
     def scan(
         self, start: bytes = b"", stop: bytes | None = None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:

@@ -377,6 +377,8 @@ FACTS: dict[str, Any] = {
     "cure": "c",
     "digest": b"\1" * 32,
     "domain": "d",
+    "entry": "e",
+    "file": "f",
     "found": 2,
     "known": 1,
     "kind": "inputs",

@@ -189,7 +189,7 @@ class Suspicious(MemoryStore):
             changed = set(transaction._changes)
         with self.read() as reader:
             for key in changed:
-                if key.startswith(b"a"):
+                if key.startswith(records.ACTIONS[0]):
                     data = reader.get(key)
                     assert data is not None
                     record = records.unpack_action(int.from_bytes(key[1:9], "big"), records.seq_of(key), data)

@@ -122,6 +122,9 @@ class _Counted:
         found: bytes | None = self._reader.get(key)
         return found
 
+    def has(self, key: bytes) -> bool:
+        return self.get(key) is not None
+
     def scan(self, *bounds: Any, **options: Any) -> Iterator[tuple[bytes, bytes]]:
         for pair in self._reader.scan(*bounds, **options):
             self._store.looked += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 
 from dalsegno import Engine, Phase, TaskEnvironment
 from dalsegno import _records as records
+from dalsegno._loops import Home
 from dalsegno.errors import RunExistsError
 from dalsegno.maintenance import check
 from dalsegno_storage.errors import StoreBusyError
@@ -79,11 +81,15 @@ class Unsure(MemoryStore):
         super().__init__()
         self.really, self.rate = really, rate
         self.armed = True
+        self.on_write: Callable[[], None] | None = None
         self.failed = self._count = 0
 
     @contextmanager
     def write(self) -> Iterator[Any]:  # type: ignore[override]  # any context manager will do
         self._count += 1
+        on_write, self.on_write = self.on_write, None
+        if on_write is not None:
+            on_write()
         fails = self.armed and self._count % self.rate == 0
         self.failed += fails
         with super().write() as transaction:
@@ -150,9 +156,83 @@ def test_an_action_whose_end_is_not_written_fails_its_caller(backend: str) -> No
 
     anyio.run(main, backend=backend)
     with store.read() as reader:
-        found = [records.unpack_action(1, records.seq_of(k), v) for k, v in reader.scan(b"a", b"b")]
+        found = [records.unpack_action(1, records.seq_of(k), v) for k, v in reader.scan(*records.ACTIONS)]
     assert found[0].outputs is not None
-    assert all(action.phase is not Phase.SUCCEEDED for action in found[1:])
+    assert [action.phase for action in found] == [Phase.SUCCEEDED, Phase.FAILED]
+    assert found[1].failure is not None
+    assert found[1].failure.message == "the disk failed"
+
+
+@env.task
+async def large(text: str) -> bytes:
+    return random.Random(text).randbytes(12 << 20)  # more than one transaction takes
+
+
+@env.task
+async def cancels(text: str) -> str:
+    home, cancelled = Home(), threading.Event()
+
+    def cancel() -> None:
+        home.call_soon(scope.cancel)
+        home.call_soon(cancelled.set)
+        cancelled.wait()
+
+    with anyio.CancelScope() as scope:
+        at_hand["store"].on_write = cancel
+        await (large if text == "large" else child)(text)
+    return "cancelled" if scope.cancelled_caught else "not cancelled"
+
+
+@env.task
+def large_in_a_thread(text: str) -> bytes:
+    return random.Random(text).randbytes(24 << 20)
+
+
+@env.task
+def calls_in_a_thread(text: str) -> int:
+    return len(large_in_a_thread(text))
+
+
+def test_an_action_whose_end_is_written_when_its_run_is_aborted_has_ended(backend: str) -> None:
+    store = Unsure(really=True)
+    store.armed = False
+
+    async def main() -> None:
+        async with Engine(store) as engine:
+            run = await engine.run(calls_in_a_thread, "x")
+            real, ended = engine.ledger._ahead_blocking, threading.Event()
+
+            def ahead(puts: Any) -> None:
+                if puts:
+                    engine.stop(run.record.id, "enough")
+                    assert ended.wait(10)
+                real(puts)
+
+            engine.ledger._ahead_blocking = ahead  # type: ignore[method-assign]
+            await run.wait.aio()
+            ended.set()
+            assert run.phase is Phase.ABORTED
+            assert {action.phase for action in run.actions()} == {Phase.ABORTED}
+
+    anyio.run(main, backend=backend)
+    assert check(store).problems == ()
+
+
+@pytest.mark.parametrize(("size", "phase"), [("small", Phase.SUCCEEDED), ("large", Phase.ABORTED)])
+def test_an_action_that_is_cancelled_while_its_end_is_written_has_ended(
+    backend: str, size: str, phase: Phase
+) -> None:
+    store = at_hand["store"] = Unsure(really=True)
+    store.armed = False
+
+    async def main() -> None:
+        async with Engine(store) as engine:
+            run = await engine.run(cancels, size)
+            assert await run.result.aio() == "cancelled"
+            assert [action.phase for action in run.actions()] == [Phase.SUCCEEDED, phase]
+
+    anyio.run(main, backend=backend)
+    assert check(store).problems == ()
 
 
 # A store that somebody else writes to

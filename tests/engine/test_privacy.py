@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dalsegno import Engine, RetryStrategy, TaskEnvironment
+from dalsegno._records import ACTIONS
 from dalsegno._redaction import MASK
 from dalsegno.errors import ConfigError, UsageError
 from dalsegno_storage.check import digest_of, kind_of
@@ -279,7 +280,7 @@ def test_errors_of_attempts_are_without_secrets_too(play: Play, store: MemorySto
 
     play(story)
     with store.read() as reader:
-        records = [value for key, value in reader.scan() if key[:1] == b"a"]
+        records = [value for key, value in reader.scan() if key[:1] == ACTIONS[0]]
     assert records
     assert not any(KEY.encode() in record for record in records)
 

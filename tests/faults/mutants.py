@@ -59,8 +59,35 @@ MUTANTS = (
         ("tests/storage/test_objects.py::test_every_flipped_bit_is_noticed",),
     ),
     Mutant(
+        "what a stub gave counts as what the real code gave",
+        (
+            Edit(
+                f"{ENGINE}_code.py",
+                "        if self.stubs:\n            closure = marked(",
+                "        if False:\n            closure = marked(",
+            ),
+        ),
+        (
+            "tests/engine/testing/test_stub.py::test_what_a_stub_gave_is_not_recovered",
+            "tests/engine/testing/test_stub.py::test_what_is_real_is_not_recovered_where_a_stub_is",
+        ),
+    ),
+    Mutant(
+        "a cache with a version of its own keeps what a stub gave",
+        (Edit(f"{ENGINE}_cache.py", ", *(stub.mark for stub in stubs)]", "]"),),
+        ("tests/engine/testing/test_stub.py::test_the_cache_keeps_them_apart",),
+    ),
+    Mutant(
+        "a run with stubs is verified and resumed without them",
+        (Edit(f"{ENGINE}_stubs.py", "if mark not in before or mark not in now", "if False"),),
+        (
+            "tests/engine/testing/test_stub.py::test_it_is_verified_where_the_stub_is",
+            "tests/engine/testing/test_stub.py::test_it_is_not_resumed_without_the_stub",
+        ),
+    ),
+    Mutant(
         "large objects are not checked against their digest",
-        (Edit(f"{STORAGE}objects.py", "if not _matches(kind, whole, digest):", "if False:"),),
+        (Edit(f"{STORAGE}objects.py", "if not _matches(CHUNK, piece, name):", "if False:"),),
         ("tests/storage/test_objects.py::test_chunks_that_are_missing_damaged_or_swapped",),
     ),
     Mutant(
@@ -100,7 +127,8 @@ MUTANTS = (
             Edit(
                 f"{ENGINE}_writer.py",
                 "                committing = True\n",
-                "                wake(group)\n                committing = True\n",
+                # The pause lets them go on a busy machine too.
+                "                wake(group)\n                threading.Event().wait(0.005)\n                committing = True\n",
             ),
         ),
         ("tests/faults/test_kill.py::test_a_run", "tests/faults/test_power_loss.py::test_a_run"),
@@ -161,6 +189,78 @@ MUTANTS = (
             ),
         ),
         ("tests/engine/resume/test_resume.py::test_of_two_who_resume_one_wins",),
+    ),
+    Mutant(
+        "what is recorded until a takeover is not seen",
+        (
+            Edit(
+                f"{ENGINE}_resume.py",
+                "earlier=lambda: Earlier(ledger, run.id, time.time_ns()),",
+                "earlier=(lambda known: lambda: known)(Earlier(ledger, run.id, time.time_ns())),",
+            ),
+        ),
+        (
+            "tests/engine/resume/test_ownership.py"
+            "::test_what_is_recorded_until_the_takeover_is_not_done_again",
+        ),
+    ),
+    Mutant(
+        "a run that cannot go on is not given back",
+        (Edit(f"{ENGINE}_closing.py", "return pack_tenure(tenure._replace(owner=NOBODY))", "return None"),),
+        (
+            "tests/engine/resume/test_ownership.py::test_a_run_that_cannot_go_on_is_interrupted_again",
+            "tests/engine/resume/test_ownership.py::test_an_abort_that_fails_leaves_the_run_to_the_next",
+            "tests/engine/resume/test_ownership.py::test_a_run_whose_end_will_never_be_recorded_is_interrupted",
+        ),
+    ),
+    Mutant(
+        "an end that could not be recorded is not tried again",
+        (
+            Edit(
+                f"{ENGINE}_driver.py",
+                "self._watching.start_soon(self._end_late, live, outcome, left, error)",
+                "pass",
+            ),
+        ),
+        ("tests/engine/resume/test_ownership.py::test_an_end_is_recorded_once_the_store_is_free",),
+    ),
+    Mutant(
+        "an action's end is forgotten before it is acknowledged",
+        (
+            Edit(
+                f"{ENGINE}_live.py", "for action, end in list(self.ending.values())", "for action, end in ()"
+            ),
+        ),
+        (
+            "tests/engine/test_outcomes.py"
+            "::test_an_action_whose_end_is_written_when_its_run_is_aborted_has_ended",
+        ),
+    ),
+    Mutant(
+        "a run whose owner is gone is not looked at again",
+        (
+            Edit(
+                f"{ENGINE}_ownership.py",
+                "if now.phase is Phase.RUNNING and tenure_of(later, run.id).owner == owner:",
+                "if now is not None:",
+            ),
+            Edit(
+                f"{ENGINE}_ownership.py",
+                "with self._store.read() as later:",
+                "for later in (reader,):",
+            ),
+        ),
+        (
+            "tests/engine/resume/test_ownership.py"
+            "::test_a_run_that_ends_while_it_is_looked_at_is_not_interrupted",
+            "tests/engine/resume/test_ownership.py"
+            "::test_a_run_that_is_resumed_while_it_is_looked_at_is_not_interrupted",
+        ),
+    ),
+    Mutant(
+        "what is still to be written is closed with a resumed run",
+        (Edit(f"{ENGINE}_live.py", "await self.ledger.store(())", "pass"),),
+        ("tests/engine/resume/test_ownership.py::test_what_ended_a_moment_before_its_run_has_ended",),
     ),
     Mutant(
         "LMDB does not sync",

@@ -1,13 +1,16 @@
 """Digests are what the format says, and nothing else has the same one."""
 
 import hashlib
+import random
 import struct
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dalsegno_storage.digest import DIGEST_SIZE, digest, format_digest, parse_digest, short
+from dalsegno_storage.digest import DIGEST_SIZE, Running, digest, format_digest, parse_digest, short
+from dalsegno_storage.pieces import CHUNK_SIZE, Pieces
 
 kinds = st.from_regex("[a-z]{1,8}", fullmatch=True)
 
@@ -16,6 +19,34 @@ kinds = st.from_regex("[a-z]{1,8}", fullmatch=True)
 def test_the_formula(kind: str, data: bytes) -> None:
     framed = kind.encode() + b"\0" + struct.pack(">Q", len(data)) + data
     assert digest(kind, data) == hashlib.sha256(framed).digest()
+
+
+def plain(kind: str, data: bytes) -> bytes:
+    return hashlib.sha256(kind.encode() + b"\0" + struct.pack(">Q", len(data)) + data).digest()
+
+
+@pytest.mark.parametrize("size", [CHUNK_SIZE, CHUNK_SIZE + 1, 2 * CHUNK_SIZE, 5 * CHUNK_SIZE + 17])
+def test_a_large_thing_is_named_after_its_chunks(size: int) -> None:
+    data = random.Random(size).randbytes(size)
+    chunks = [plain("chunk", data[at : at + CHUNK_SIZE]) for at in range(0, size, CHUNK_SIZE)]
+    content = data if len(chunks) == 1 else b"".join(chunks)
+    expected = hashlib.sha256(b"blob\0" + struct.pack(">Q", size) + content).digest()
+    assert digest("blob", data) == expected
+    for cuts in ((1,), (5, 6, CHUNK_SIZE), (CHUNK_SIZE, size - 1)):
+        pieces = [data[start:stop] for start, stop in pairwise(sorted((0, *cuts, size)))]
+        assert digest("blob", Pieces(pieces)) == expected
+        running = Running("blob", size)
+        for piece in pieces:
+            running.update(piece)
+        assert running.digest() == expected
+
+
+@pytest.mark.parametrize("size", [9, 2 * CHUNK_SIZE, 2 * CHUNK_SIZE + 5])
+@pytest.mark.parametrize("more", [-CHUNK_SIZE, -1, 1, CHUNK_SIZE])
+def test_another_size_than_was_said_has_another_digest(size: int, more: int) -> None:
+    running = Running("blob", size)
+    running.update(bytes(max(size + more, 0)))
+    assert running.digest() not in (digest("blob", bytes(size)), digest("blob", bytes(max(size + more, 0))))
 
 
 @given(st.binary(max_size=5000))

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dalsegno_storage import _zstd
-from dalsegno_storage.digest import digest
+from dalsegno_storage.digest import digest, of_chunks
 from dalsegno_storage.errors import DamagedObjectError, ObjectNotFoundError, StoreDamagedError
 from dalsegno_storage.memory import MemoryStore
 from dalsegno_storage.objects import CHUNK_SIZE, get_object, has_object, object_key, prepare, put_object
+from dalsegno_storage.pieces import Pieces
 from dalsegno_storage.testing import everything, put
 
 REPEATED = b"the same line again and again\n" * 20_000
@@ -66,7 +67,8 @@ def test_sizes_at_the_limits(store: MemoryStore, size: int, source: bytes) -> No
 
 def test_any_buffer(store: MemoryStore) -> None:
     with store.write() as writer:
-        names = {put_object(writer, "blob", data) for data in (RANDOM, bytearray(RANDOM), memoryview(RANDOM))}
+        forms = (RANDOM, bytearray(RANDOM), memoryview(RANDOM), Pieces((RANDOM[:7], RANDOM[7:])))
+        names = {put_object(writer, "blob", data) for data in forms}
     assert [loaded(store, "blob", name) for name in names] == [RANDOM]
 
 
@@ -160,6 +162,15 @@ def test_every_cut_is_noticed(store: MemoryStore, data: bytes) -> None:
         put(store, (key, record))
 
 
+def test_chunks_of_other_lengths_are_refused(store: MemoryStore) -> None:
+    names = [stored(store, "chunk", RANDOM[:CHUNK_SIZE]), stored(store, "chunk", RANDOM[:5])]
+    forged = of_chunks("blob", CHUNK_SIZE + 9, names)
+    head = b"\x02\x04blob" + (CHUNK_SIZE + 9).to_bytes(8, "big")
+    put(store, (object_key(forged), head + b"".join(names)))
+    with pytest.raises(DamagedObjectError, match=f"chunk {names[1].hex()} has the wrong length"):
+        loaded(store, "blob", forged)
+
+
 def test_swapped_objects(store: MemoryStore) -> None:
     names = [stored(store, "blob", data) for data in (b"one", b"two")]
     (first, one), (second, two) = everything(store)
@@ -188,7 +199,7 @@ def test_chunks_that_are_missing_damaged_or_swapped(store: MemoryStore) -> None:
     put(store, (key, record), (object_key(name), top.replace(chunks[1], chunks[2])))
     with pytest.raises(DamagedObjectError, match="not the right ones"):
         loaded(store, "blob", name)
-    put(store, (other, b"\x02" + record[1:]))
+    put(store, (object_key(name), top), (other, b"\x02" + record[1:]))
     with pytest.raises(DamagedObjectError, match="unknown form 2"):
         loaded(store, "blob", name)
 

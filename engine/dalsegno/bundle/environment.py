@@ -5,7 +5,7 @@ Packages are not part of a bundle; their versions are recorded beside it and com
 
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from secrets import token_hex
@@ -18,21 +18,29 @@ __all__ = ["Manifest", "differences", "installed", "manifest", "versions"]
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """The Python version ("3.11.7"), its implementation ("cpython"), the platform ("linux-x86_64"), and the version
-    by name of every distribution that the code imports."""
+    by name of every distribution that the code imports, and of those that these require, to any depth.
+
+    What dalsegno requires is left out: it is not what the code was written against. `origins` says of distributions
+    that no package index gave where they came from, as in "an editable install".
+    """
 
     python: str
     implementation: str
     platform: str
     packages: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     def to_record(self) -> dict[str, object]:
-        """Plain data, packages sorted by name."""
-        return {
+        """Plain data, packages sorted by name; without `origins` if there are none."""
+        record: dict[str, object] = {
             "python": self.python,
             "implementation": self.implementation,
             "platform": self.platform,
             "packages": dict(sorted(self.packages.items())),
         }
+        if self.origins:
+            record["origins"] = dict(sorted(self.origins.items()))
+        return record
 
     @classmethod
     def from_record(cls, record: object) -> "Manifest":
@@ -43,8 +51,12 @@ class Manifest:
                 "implementation": str(implementation),
                 "platform": str(system),
                 "packages": dict(packages),
-            } if all(isinstance(text, str) for pair in packages.items() for text in pair):
-                return cls(python, implementation, system, packages)
+                **rest,
+            }:
+                origins = rest.get("origins", {})
+                maps = (packages, origins) if isinstance(origins, dict) else ()
+                if maps and all(isinstance(text, str) for each in maps for pair in each.items() for text in pair):
+                    return cls(python, implementation, system, packages, origins)
         raise DecodeError("the record of an environment has not the form of one")
 
 
@@ -97,17 +109,24 @@ def versions(imports: Iterable[str]) -> Mapping[str, str]:
         waiting += distributions
         if not distributions:
             found[name] = f"unknown {_THIS_PROCESS}" if _is_importable(name) else ""
+    found |= {_plain(name): version for name, version in _with_requirements(waiting)}
+    return dict(sorted(found.items()))
+
+
+def _with_requirements(names: Iterable[str], *, but: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+    """The name and version of these distributions and of all that they require, but for what those named `but` do."""
+    waiting = [*names]
     seen: set[str] = set()
     while waiting:
         name = waiting.pop()
-        version = _version(name)
+        named = _named(name)
         plain = _plain(name)
-        if version is None or plain in seen:
+        if named is None or plain in seen:
             continue
         seen.add(plain)
-        found[plain] = version
-        waiting += _requirements(name)
-    return dict(sorted(found.items()))
+        yield named
+        if plain not in but:
+            waiting += _requirements(name)
 
 
 _THIS_PROCESS = token_hex(8)
@@ -138,13 +157,8 @@ def _is_importable(name: str) -> bool:
 
 @cache
 def _manifest(imports: frozenset[str]) -> Manifest:
-    packages = {}
-    for name in imports - sys.stdlib_module_names:
-        for distribution in _distributions(name):
-            version = _version(distribution)
-            if version is not None:
-                packages[distribution] = version
-    return _here(dict(sorted(packages.items())))
+    named = [found for name in imports - sys.stdlib_module_names for found in _distributions(name)]
+    return _here(dict(_with_requirements(named, but=("dalsegno",))))
 
 
 def _here(packages: dict[str, str]) -> Manifest:
@@ -154,7 +168,8 @@ def _here(packages: dict[str, str]) -> Manifest:
         python=platform.python_version(),
         implementation=sys.implementation.name,
         platform=f"{sys.platform}-{platform.machine()}",
-        packages=packages,
+        packages=dict(sorted(packages.items())),
+        origins={name: origin for name in sorted(packages) if (origin := _origin(name))},
     )
 
 
@@ -175,11 +190,51 @@ def _by_import_name() -> Mapping[str, list[str]]:
     return packages_distributions()
 
 
-@cache
 def _version(name: str) -> str | None:
-    from importlib.metadata import PackageNotFoundError, version
+    named = _named(name)
+    return None if named is None else named[1]
+
+
+@cache
+def _named(name: str) -> tuple[str, str] | None:
+    """The name as the distribution itself spells it, and its version; None if it is not installed."""
+    from importlib.metadata import PackageNotFoundError, distribution
 
     try:
-        return version(name)
+        metadata = distribution(name).metadata
     except PackageNotFoundError:
         return None
+    return metadata["Name"] or name, metadata["Version"]
+
+
+@cache
+def _origin(name: str) -> str:
+    """Where a distribution came from if not from an index, without folders of this machine and without passwords."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        text = None if name == "dalsegno" else distribution(name).read_text("direct_url.json")
+    except PackageNotFoundError:
+        return ""
+    if text is None:
+        return ""
+    import json
+
+    try:
+        match json.loads(text):
+            case {"dir_info": {"editable": True}}:
+                return "an editable install"
+            case {"url": str(url), "vcs_info": {"vcs": str(vcs), "commit_id": str(commit)}}:
+                return f"{vcs}+{_public(url)}@{commit}"
+            case {"url": str(url), "archive_info": _} if not url.startswith("file:"):
+                return _public(url)
+    except ValueError:
+        pass
+    return "a local file or folder"
+
+
+def _public(url: str) -> str:
+    """A URL without who asks for it and without a query, which may hold secrets; no folder of this machine."""
+    scheme, _, rest = url.partition("://")
+    place, _, path = re.split(r"[?#]", rest)[0].partition("/")
+    return "a local repository" if scheme == "file" else f"{scheme}://{place.rpartition('@')[2]}/{path}"

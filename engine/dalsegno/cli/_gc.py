@@ -34,7 +34,8 @@ def _age(ctx: click.Context, param: click.Parameter, value: str | None) -> timed
     return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
 
 
-def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+def as_bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """What a size like 500MB means, as the callback of an option."""
     if value is None:
         return None
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-zA-Z]*)", value)
@@ -53,7 +54,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 @click.option(
     "--max-size",
     metavar="SIZE",
-    callback=_size,
+    callback=as_bytes,
     help="Then remove the oldest until no more is in use: 500MB, 1GB.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Optional, Protocol
 
 from msgpack import Packer
 
@@ -19,21 +19,30 @@ from ._format import (
     bin_head,
     ext_head,
     map_head,
-    split_ext,
+    str_head,
     type_name,
 )
-from ._maps import join_map
 from ._reference import identity, reference
 
-__all__ = ["BlobSource", "Encoded", "Unencodable", "Writer", "encode", "encode_map"]
+__all__ = [
+    "BIG",
+    "BlobSource",
+    "Encoded",
+    "PLAIN",
+    "Unencodable",
+    "Writer",
+    "encode",
+    "packed_container",
+    "written",
+]
 
 _SCALARS = frozenset((type(None), bool, int, float, str, bytes))
 _CONTAINERS = frozenset((list, dict))
-_PLAIN = _SCALARS | _CONTAINERS
+PLAIN = _SCALARS | _CONTAINERS
 _NAN = b"\xcb\x7f\xf8" + bytes(6)
-_SHORT = frozenset((type(None), bool, int, str))
-_BIG = 65536
-"""From this size on, bytes are not passed through the packer, which would copy them twice."""
+_SIZED = frozenset((bytes, str))
+BIG = 65536
+"""From this size on, bytes and texts are not passed through the packer, which would copy them twice."""
 
 _ATTRIBUTES = {Tag.DATACLASS, Tag.MODEL, Tag.NAMED_TUPLE, Tag.SUBCLASS, Tag.SECRET}
 
@@ -86,8 +95,18 @@ def encode(value: Any, *, module_name: ModuleName = identity) -> Encoded:
     or is nested deeper than the format allows, is opaque as a whole. EncodeError says where in the value the
     thing is that cannot be recorded.
     """
+    packed, writer = written(value, module_name)
+    if writer is None:
+        return Encoded(packed)
+    parts = writer.parts
+    data = bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
+    return Encoded(data, writer.opaque, tuple(writer.blobs.items()), tuple(sorted(writer.classes)))
+
+
+def written(value: Any, module_name: ModuleName, name: str | None = None) -> tuple[bytes, Optional["Writer"]]:
+    """The encoding, or the writer that has its parts; `name` is that of the value, for errors."""
     try:
-        return _encoded(value, module_name)
+        return _packed_or_written(value, module_name, name)
     except ValueError as error:
         if not str(error).endswith("too large"):
             raise
@@ -97,15 +116,17 @@ def encode(value: Any, *, module_name: ModuleName = identity) -> Encoded:
         ) from error
 
 
-def _encoded(value: Any, module_name: ModuleName) -> Encoded:
+def _packed_or_written(
+    value: Any, module_name: ModuleName, name: str | None
+) -> tuple[bytes, Optional["Writer"]]:
     kind = type(value)
     if kind is list or kind is dict:
-        pack = _packed_list if kind is list else _packed
+        pack = _packed_list if kind is list else packed_container
         plain = pack(Packer(strict_types=True, buf_size=512), value, MAX_DEPTH - 1)
         if plain is not None:
-            return Encoded(plain)
-    elif kind in _SCALARS and (kind is not bytes or len(value) < _BIG):
-        return Encoded(_pack(Packer(strict_types=True, buf_size=512), value))
+            return plain, None
+    elif kind in _SCALARS and not (kind in _SIZED and len(value) >= BIG):
+        return _pack(Packer(strict_types=True, buf_size=512), value), None
     writer = Writer(module_name)
     try:
         try:
@@ -114,40 +135,10 @@ def _encoded(value: Any, module_name: ModuleName) -> Encoded:
             writer = Writer(module_name)
             writer.whole(value)
     except Unencodable as error:
-        where = f"value{error.path}" if error.path else "the value"
+        path = error.path if name is None else f"[{name!r}]{error.path}"
+        where = f"value{path}" if path else "the value"
         raise EncodeError(f"{where} cannot be recorded: {type_name(error.kind)}: {error.reason}") from error
-    parts = writer.parts
-    data = parts[0] if len(parts) == 1 else b"".join(parts)
-    return Encoded(bytes(data), writer.opaque, tuple(writer.blobs.items()), tuple(sorted(writer.classes)))
-
-
-def encode_map(items: Iterable[tuple[str, Any]], *, module_name: ModuleName = identity) -> Encoded:
-    """Named values in the given order, as `join_map` would join them; each value is opaque by itself only."""
-    values = dict(items)
-    plain = _packed_scalars(values)
-    if plain is not None:
-        return Encoded(plain)
-    encoded = encode(values, module_name=module_name)
-    if split_ext(encoded.data) is None:
-        return encoded
-    each = {name: encode(value, module_name=module_name) for name, value in values.items()}
-    return Encoded(
-        join_map({name: one.data for name, one in each.items()}),
-        opaque=True,
-        blobs=tuple(blob for one in each.values() for blob in one.blobs),
-        classes=tuple(sorted({name for one in each.values() for name in one.classes})),
-    )
-
-
-def _packed_scalars(values: dict[str, Any]) -> bytes | None:
-    """A map of exact scalars, which most calls have, packed without a closer look; None for any other."""
-    if not _SHORT.issuperset(map(type, values.values())):
-        return None
-    try:
-        packed: bytes = Packer(strict_types=True, buf_size=512).pack(values)
-    except (OverflowError, ValueError):
-        return None
-    return packed
+    return b"", writer
 
 
 def _pack(packer: Packer, value: Any) -> bytes:
@@ -182,8 +173,9 @@ class Writer:
         """Append the encoding of `value`."""
         kind = type(value)
         if kind in _SCALARS:
-            if kind is bytes and len(value) >= _BIG:
-                self.parts += (bin_head(len(value)), value)
+            if kind in _SIZED and len(value) >= BIG:
+                data = value if kind is bytes else value.encode("utf-8", "surrogatepass")
+                self.parts += (bin_head(len(data)) if kind is bytes else str_head(len(data)), data)
             else:
                 self.parts.append(_pack(self._packer, value))
             return
@@ -245,7 +237,7 @@ class Writer:
                 raise
 
     def _write_dict(self, value: dict[Any, Any]) -> None:
-        packed = _packed(self._packer, value, MAX_DEPTH - self._depth)
+        packed = packed_container(self._packer, value, MAX_DEPTH - self._depth)
         if packed is not None:
             self.parts.append(packed)
             return
@@ -301,7 +293,7 @@ def _as_attribute(path: str) -> str:
     return f".{name}{rest}" if path.startswith("['") else path
 
 
-def _packed(packer: Packer, value: list[Any] | dict[Any, Any], levels: int) -> bytes | None:
+def packed_container(packer: Packer, value: list[Any] | dict[Any, Any], levels: int) -> bytes | None:
     """The container packed in one go, when C can be trusted with it: exact scalars in exact lists and dicts."""
     kinds: set[type] = set()
     if not _survey(value, kinds, levels):
@@ -323,10 +315,12 @@ def _survey(value: list[Any] | dict[Any, Any], kinds: set[type], levels: int) ->
     if isinstance(value, dict):
         members = value.values()
         found.update(map(type, members))
-    if not found <= _PLAIN:
+    if not found <= PLAIN:
         return False
     kinds |= found
-    if bytes in found and any(type(member) is bytes and len(member) >= _BIG for member in members):
+    if not found.isdisjoint(_SIZED) and any(
+        type(member) in _SIZED and len(member) >= BIG for member in members
+    ):
         return False
     if list in found or dict in found:
         if not levels:
@@ -341,7 +335,7 @@ def _packed_list(packer: Packer, value: list[Any], levels: int) -> bytes | None:
         packed = _packed_floats(packer, value)
         if packed is not None:
             return packed
-    return _packed(packer, value, levels)
+    return packed_container(packer, value, levels)
 
 
 def _packed_floats(packer: Packer, value: list[Any]) -> bytes | None:

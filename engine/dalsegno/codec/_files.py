@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from dalsegno.errors import DecodeError, EncodeError
 from dalsegno.files import Dir, File, _Content, changed, measured, pieces_of
-from dalsegno_storage.digest import DIGEST_SIZE, begun, digest
+from dalsegno_storage.digest import DIGEST_SIZE, Running, digest
 
 from ._format import Buffer, Payload, Tag
 
@@ -34,7 +34,7 @@ class _OnDisk:
 
     def pieces(self) -> Iterator[bytes]:
         """The same piece by piece; that it has changed may only be said after the last one."""
-        running, found = begun("blob", self.size), 0
+        running, found = Running("blob", self.size), 0
         for piece in pieces_of(self._path):
             running.update(piece)
             found += len(piece)

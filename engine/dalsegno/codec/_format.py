@@ -32,6 +32,7 @@ __all__ = [
     "ext_head",
     "map_head",
     "split_ext",
+    "str_head",
     "type_name",
 ]
 
@@ -127,6 +128,11 @@ def bin_head(size: int) -> bytes:
     if size < 65536:
         return struct.pack(">BH", 0xC5, size)
     return struct.pack(">BI", 0xC6, _fits(size))
+
+
+def str_head(size: int) -> bytes:
+    """What comes before the UTF-8 of a text that takes that many bytes, more than 65,535."""
+    return struct.pack(">BI", 0xDB, _fits(size))
 
 
 def ext_head(tag: int, size: int) -> bytes:

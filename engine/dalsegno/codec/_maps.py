@@ -1,6 +1,7 @@
 """Named values side by side, joined and taken apart without decoding them."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from msgpack import Packer, Unpacker, unpackb
 
@@ -14,11 +15,17 @@ __all__ = ["join_map", "split_map"]
 
 def join_map(values: Mapping[str, bytes]) -> bytes:
     """One value, a dict in the given order, from encoded values."""
-    pack = Packer(unicode_errors="surrogatepass").pack
     parts = [map_head(len(values))]
     for name, data in values.items():
-        parts += (pack(name), data)
+        parts += (_packed(name), data)
     return b"".join(parts)
+
+
+@lru_cache(1024)
+def _packed(name: str) -> bytes:
+    """The name as a value; there are few, which come again and again."""
+    packed: bytes = Packer(unicode_errors="surrogatepass").pack(name)
+    return packed
 
 
 def split_map(data: Buffer) -> dict[str, bytes]:

@@ -1,5 +1,6 @@
 """Tasks that do not reproduce, each for a reason of its own, and clean ones around them."""
 
+import asyncio
 import datetime
 import os
 import random
@@ -109,6 +110,19 @@ async def clean(fault: str = "", path: str = "") -> int:
         total += 1
     await middle(fault, path)
     return total + int(durable.random() * 0) + int(durable.time()) * 0
+
+
+@env.task
+async def all_at_once(path: str) -> int:
+    """Everything that a run may be spoilt by, side by side, some of it further down, with clean calls between."""
+    spoilt = await asyncio.gather(clock(), chance(), ordered(), summed(), below(path))
+    return sum([await double(each) for each in range(len(spoilt))])
+
+
+@env.task
+async def below(path: str) -> int:
+    await asyncio.gather(variable(), default(), outside(path))
+    return await double(4)
 
 
 @env.task

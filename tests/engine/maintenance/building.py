@@ -163,7 +163,7 @@ def dangling(reader: Reader) -> list[Reference]:
     waiting: list[Reference] = []
     for key, data in reader.scan(*records.RUNS):
         waiting += of_run(records.unpack_run(records.run_id_of(key), data))
-    for key, data in reader.scan(b"a", b"b"):
+    for key, data in reader.scan(*records.ACTIONS):
         # What a run that is being removed has left refers to what may be gone.
         if reader.get(records.run_key(int.from_bytes(key[1:9], "big"))) is not None:
             waiting += of_action(records.unpack_action(1, records.seq_of(key), data))

@@ -203,7 +203,7 @@ def test_records_that_cannot_be_read_are_named_and_the_rest_is_checked(
 
 def test_an_action_stands_where_its_path_says(store: MemoryStore, build: Build) -> None:
     build.run("a", [Call(1), Call(2)])
-    first, second = [key for key in content(store) if key[:1] == b"a" and key[9:13] != bytes(4)]
+    first, second = [key for key in content(store) if key[:1] == records.ACTIONS[0] and key[9:13] != bytes(4)]
     put(store, first, content(store)[second])
     (found,) = check(store).problems
     assert (found.kind, found.cause) == ("action", "its key and its record say different paths")

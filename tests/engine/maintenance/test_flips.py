@@ -108,7 +108,7 @@ def test_every_flipped_bit_is_found_and_none_is_given_out(filled: MemoryStore) -
     assert not [error for error in right.values() if isinstance(error, Exception)]
     pairs = [(key, data) for key, data in content(filled).items() if data]
     tables = {key[:1] for key, _ in pairs}
-    assert tables >= {b"r", b"n", b"a", b"l", b"c", b"d", b"p", b"g", b"\x02"}
+    assert tables >= {b"r", b"n", b"z", b"l", b"c", b"d", b"p", b"g", b"\x02"}
     chance = random.Random(7)
     unnoticed, wrong = [], []
     for number in range(FLIPS):
@@ -138,7 +138,7 @@ def put(store: MemoryStore, key: bytes, data: bytes) -> None:
         writer.put(key, data)
 
 
-@pytest.mark.parametrize("table", [b"r", b"a", b"l", b"n", b"p", b"o"])
+@pytest.mark.parametrize("table", [b"r", b"z", b"l", b"n", b"p", b"o"])
 def test_the_run_that_a_flipped_bit_touches_is_named(filled: MemoryStore, table: bytes) -> None:
     key = next(key for key in content(filled) if key[:1] == table)
     data = content(filled)[key]

@@ -135,6 +135,8 @@ def test_it_shows_at_once_and_goes_on() -> None:
         assert engine.list_runs(in_phase="running") == []
         with pytest.raises(RunInterruptedError, match="dalsegno resume r"):
             await run.wait.aio()
+        with pytest.raises(RunInterruptedError, match="dalsegno resume r"):
+            run.outputs()
         again = await engine.resume("r")
         assert again.phase in (Phase.RUNNING, Phase.SUCCEEDED)
         assert await again.result.aio() == 3
