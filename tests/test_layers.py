@@ -31,7 +31,8 @@ STORAGE = (
     "__init__",
 )
 ENGINE = (
-    "_identity _lazily _loops _module_names errors models opaque",
+    "_identity _lazily _loops _module_names errors",
+    "models opaque",
     "_slots",
     "_context _phases _redaction _retry config names",
     "observers",
@@ -59,7 +60,7 @@ ENGINE = (
     "_comparison_views capsule",
     "_cache _code _request",
     "_body _codebase _inputs _isolated _live _map _taken",
-    "_inside _manual_clock",
+    "_call _inside _manual_clock",
     "_runner",
     "_elsewhere",
     "_start",

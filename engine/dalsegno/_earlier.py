@@ -17,6 +17,7 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from dalsegno._identity import action_key
 from dalsegno._ledger import Ledger
 from dalsegno._values import values_digest
 from dalsegno.codec import decode
@@ -27,9 +28,6 @@ from dalsegno.observers import notify
 
 if TYPE_CHECKING:
     from dalsegno._runner import LiveAction
-
-Call = tuple[str, bytes, str]
-"""What equal calls of one action have in common: the task's name, the digest of the inputs, and the group."""
 
 
 class Earlier:
@@ -54,15 +52,15 @@ class Earlier:
             return recorded
         return next_attempt(call, recorded, self._at)
 
-    def calls(self, action: ActionRecord) -> dict[Call, count[int]]:
-        """How far the equal calls of an action are counted that it made in attempts which failed."""
+    def calls(self, action: ActionRecord) -> dict[bytes, count[int]]:
+        """How far the equal calls of an action are counted that it made in attempts which failed, by the key of the first."""
         failed = [each for each in action.failed_attempts if not is_interruption(each.failure)]
-        counted: dict[Call, int] = {}
+        counted: dict[bytes, int] = {}
         if failed:
             for child in self._ledger.actions(self._run_id):
                 if child.parent == action.seq and child.started_at < failed[-1].ended_at:
                     name = self._ledger.template(child.template).name
-                    call = name, values_digest(child.inputs), child.group
+                    call = action_key(name.encode(), values_digest(child.inputs), 0, child.group.encode())
                     counted[call] = counted.get(call, 0) + 1
         return {call: count(number) for call, number in counted.items()}
 

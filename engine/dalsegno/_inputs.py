@@ -31,6 +31,7 @@ async def store_inputs(action: LiveAction) -> Outcome | None:
         _never_began(action)
         raise
     action.puts = ()
+    action.noted = True
     return None
 
 
@@ -43,6 +44,7 @@ def store_inputs_blocking(action: LiveAction) -> None:
         _never_began(action)
         raise
     action.puts = ()
+    action.noted = True
 
 
 def _never_began(action: LiveAction) -> None:

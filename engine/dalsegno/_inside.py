@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import abstractmethod
 from collections.abc import Callable, Coroutine
 from functools import partial
 from hashlib import sha256
@@ -72,6 +73,7 @@ class Inside:
 
     def print(self, stream: str, text: str) -> None:
         if self.log is None:
+            self.note()
             with _making:
                 if self.log is None:
                     redact = partial(self.run.secrets, more=self._secrets())
@@ -104,6 +106,10 @@ class Inside:
 
     def in_loop(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return self.run.in_loop(function)
+
+    @abstractmethod
+    def note(self) -> None:
+        """Have it recorded that the action runs, before anything that belongs to it is."""
 
     def owner(self) -> Inside:
         """The action whose variables the code sees: this one, for a traced function that of the task that called it."""

@@ -21,6 +21,7 @@ from dalsegno._ownership import USUAL, Holds, Manner, Owner, Tenure, put_tenure,
 from dalsegno._phases import advance
 from dalsegno._puts import (
     PART_BYTES,
+    Begun,
     End,
     Kept,
     Large,
@@ -240,26 +241,23 @@ class Ledger(Reading):
 
         return await self.writer.commit_unless_cancelled(operation, landed=landed)
 
-    def began_soon(
-        self,
-        action: ActionRecord,
-        puts: Sequence[Put],
-        template: Kept | None,
-    ) -> None:
-        """Have it recorded that an action runs, unless its end is handed in before that is written.
+    def began_soon(self, action: Begun) -> None:
+        """Have it recorded that an action runs, unless its end is handed in before that is written, or was before.
 
         It is also written while the end is still being made: what the action has called may be on its way, and no record is
         ever without that of its caller.
         """
-        key = records.action_key(action.run_id, action.seq, action.path)
+        record = action.record
+        key = records.action_key(record.run_id, record.seq, record.path)
 
         def make(transaction: Transaction) -> bytes | None:
-            if not self.holds.holds(transaction, action.run_id) or is_over(transaction, key, action.attempts):
+            now = action.record
+            if not self.holds.holds(transaction, now.run_id) or is_over(transaction, key, now.attempts):
                 return None
-            self._refer(transaction, template, puts)
-            return records.pack_action(action)
+            self._refer(transaction, action.kept, action.puts)
+            return records.pack_action(now)
 
-        self.writer.put_lazily(key, make)
+        self.writer.put_lazily_once(key, make)
 
     def notes(self, run_id: int) -> Notes:
         """What is recorded of a run lazily, and without a look at anything else."""

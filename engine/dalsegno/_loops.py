@@ -7,7 +7,7 @@ reads a store needs neither.
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -22,7 +22,7 @@ class Wait(Protocol):
 
     def done(self) -> None: ...
 
-    async def wait(self) -> None: ...
+    def __await__(self) -> Generator[Any, None, None]: ...
 
 
 def asyncio_loop() -> asyncio.AbstractEventLoop | None:
@@ -88,8 +88,8 @@ class AsyncioWait:
         if not self.future.done():
             self.future.set_result(None)
 
-    async def wait(self) -> None:
-        await self.future
+    def __await__(self) -> Generator[Any, None, None]:
+        return self.future.__await__()
 
 
 class TrioWait:
@@ -108,8 +108,9 @@ class TrioWait:
         except sys.modules["trio"].RunFinishedError:  # nobody waits any more
             return
 
-    async def wait(self) -> None:
-        await self.event.wait()
+    def __await__(self) -> Generator[Any, None, None]:
+        done: Generator[Any, None, None] = self.event.wait().__await__()
+        return done
 
 
 def new_wait() -> Wait:
@@ -123,7 +124,7 @@ async def wait_future(future: Future[T]) -> T:
     if not future.done():
         waiting = new_wait()
         future.add_done_callback(lambda _: waiting.done())
-        await waiting.wait()
+        await waiting
     return future.result()
 
 

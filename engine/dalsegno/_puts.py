@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from dalsegno import _records as records
 from dalsegno.models import ActionRecord, Phase
@@ -64,6 +64,20 @@ class Kept:
         """It has been stored; from now on what stores it is made again when it is needed."""
         self.seen = seen
         self.put = _without_pairs(self.put)
+
+
+class Begun(Protocol):
+    """An action that runs: what is recorded of it now, and what keeps the objects that this refers to."""
+
+    @property
+    def record(self) -> ActionRecord: ...
+
+    @property
+    def puts(self) -> Sequence[Put]: ...
+
+    @property
+    def kept(self) -> Kept | None:
+        """What keeps its template."""
 
 
 class End(NamedTuple):

@@ -15,7 +15,6 @@ from zlib import crc32
 
 import msgpack
 
-from dalsegno._identity import ROOT_NAME, action_name
 from dalsegno.errors import DamagedRecordError, DecodeError
 from dalsegno.models import (
     ActionRecord,
@@ -298,7 +297,6 @@ def unpack_action(run_id: int, seq: int, data: bytes) -> ActionRecord:
         run_id,
         seq,
         parent,
-        ROOT_NAME if seq == 0 else action_name(short_name, path),
         short_name,
         key,
         path,

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from dalsegno._codebase import Codebase
 from dalsegno._diff import MOST, Pair, Side, Trees
-from dalsegno._earlier import Call, Earlier
+from dalsegno._earlier import Earlier
 from dalsegno._fingerprint import Fingerprints
 from dalsegno._identity import ROOT_KEY, action_path
 from dalsegno._ledger import Ledger
@@ -353,7 +353,7 @@ class _Served(Earlier):
         """As it is recorded."""
         return recorded
 
-    def calls(self, action: ActionRecord) -> dict[Call, Any]:
+    def calls(self, action: ActionRecord) -> dict[bytes, Any]:
         """None were made before."""
         return {}
 

@@ -3,10 +3,10 @@
 The way of one call, which is also the order to read in:
 
     task(x)  ->  LiveAction.call / call_async      in the caller's own thread or event loop task
-             ->  _begin      inputs accepted and encoded, key and name made
+             ->  recorded_call of _call.py: inputs accepted and encoded, key and record made
              ->  served of _earlier.py where the run is resumed and the call has ended already; that is all
              ->  taken of _taken.py    where a recorded result still holds, it goes on to the caller; that is all
-             ->  began       "running" is noted lazily
+             ->  began       "running" is noted if it lasts
              ->  run_body / run_blocking of _body.py: the function runs with this action as the current one; outcome encoded
              ->  Ledger.complete           in one commit, waited for when durability is "full"
              ->  settle      the value, or the exception itself, goes on to the caller
@@ -28,14 +28,14 @@ import anyio
 
 from dalsegno._body import run_blocking, run_body
 from dalsegno._cache import Turn, call_digest, turn
+from dalsegno._call import recorded_call
 from dalsegno._context import current_group
 from dalsegno._earlier import served
-from dalsegno._identity import action_key, action_name, action_path
 from dalsegno._inputs import store_inputs, store_inputs_blocking, waits
 from dalsegno._inside import Inside
 from dalsegno._live import LiveRun
 from dalsegno._loops import is_cancellation
-from dalsegno._puts import End, Outcome, Put, small
+from dalsegno._puts import End, Kept, Outcome, Put, small
 from dalsegno._retry import delay
 from dalsegno._secrets import of_inputs
 from dalsegno._slots import Aside, gives_way
@@ -69,7 +69,7 @@ class LiveAction(Inside):
     """A task call that is running, and the parent of the calls made in it."""
 
     __slots__ = (
-        "_attempt_began", "_calls", "_encoded", "cache_key", "counterpart", "finished", "forced", "in_thread", "puts",
+        "_attempt_began", "_encoded", "cache_key", "calls", "counterpart", "finished", "forced", "in_thread", "noted", "puts",
         "template",
     )  # fmt: skip
 
@@ -89,6 +89,8 @@ class LiveAction(Inside):
     ) -> None:
         super().__init__(run, task, record, parent, values)
         self.finished = False
+        self.noted = parent is None
+        """Whether it is recorded, or on its way to that, that the action runs."""
         source = run.source
         self.counterpart = counterpart
         """The recorded action that this one stands for, where results are taken from another run."""
@@ -110,9 +112,10 @@ class LiveAction(Inside):
             )
         self.in_thread: bool = parent is not None and (parent.in_thread or not parent.task.is_async)
         self._encoded = encoded
-        self._calls: dict[tuple[str, bytes, str], count[int]] = {}
+        self.calls: dict[bytes, count[int]] = {}
+        """How many equal calls it has made, by the key of the first of them."""
         if record.failed_attempts and run.earlier is not None:
-            self._calls = run.earlier.calls(record)
+            self.calls = run.earlier.calls(record)
 
     # Calls of children
 
@@ -122,7 +125,7 @@ class LiveAction(Inside):
             group = current_group()
             return self.in_loop(lambda: self._call_async(task, args, kwargs, group))
         child = self._begin(task, args, kwargs, current_group())
-        if child.record.phase.is_terminal:
+        if child.record.phase is not Phase.RUNNING:
             return served(child)
         with self._aside(child, child.serialized), child.turn():
             outcome = taken(child)
@@ -152,26 +155,40 @@ class LiveAction(Inside):
         self, task: Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], group: str
     ) -> Any:
         child = self._begin(task, args, kwargs, group)
-        if child.record.phase.is_terminal:
+        if child.record.phase is not Phase.RUNNING:
             return served(child)
+        if self.owner().seat is None and not child.serialized:
+            outcome = taken(child)
+            if outcome is not None and await records(child, outcome):
+                return settle(child, outcome)
+            return child.settle(await child._executed())
         async with self._aside(child, child.serialized), child.turn():
             outcome = taken(child)
             if outcome is not None and await records(child, outcome):
                 return settle(child, outcome)
             async with self._aside(child):
-                outcome = await store_inputs(child) if waits(child) else None
-                if outcome is None:
-                    child.began()
-                    outcome = await run_body(child)
-                if child.claim_end(outcome.end):
-                    try:
-                        with anyio.CancelScope(shield=outcome.end.record.phase is Phase.ABORTED):
-                            await self.run.ledger.complete(outcome.end)
-                    except BaseException as error:
-                        child.complete_later(outcome.end, error)
-                        raise
-                    self.run.ending.pop(child.record.seq, None)
+                outcome = await child._executed()
         return child.settle(outcome)
+
+    async def _executed(self) -> Outcome:
+        """The outcome of the body, recorded."""
+        outcome = await store_inputs(self) if waits(self) else None
+        if outcome is None:
+            self.began()
+            outcome = await run_body(self)
+        end = outcome.end
+        if self.claim_end(end):
+            try:
+                if end.record.phase is Phase.ABORTED:
+                    with anyio.CancelScope(shield=True):
+                        await self.run.ledger.complete(end)
+                else:
+                    await self.run.ledger.complete(end)
+            except BaseException as error:
+                self.complete_later(end, error)
+                raise
+            self.run.ending.pop(self.record.seq, None)
+        return outcome
 
     def _aside(self, child: LiveAction, wanted: bool = True) -> Aside | nullcontext[None]:
         """The block in which this body waits for a call of its own, with its slots given back."""
@@ -186,41 +203,8 @@ class LiveAction(Inside):
                 f"{task.name} was called by {self.record.name} of run {self.run.record.name!r}, which has ended already; "
                 "await everything that a task starts before it returns"
             )
-        run = self.run
-        values = task.interface.accept(args, kwargs)
-        encoded = encode_named(values.items(), run.known)
-        ordinal = next(self._calls.setdefault((task.name, encoded.digest, group), count()))
-        key = action_key(task.full_name, encoded.digest, ordinal, group.encode())
-        variables = self.owner().task.variables if task.is_trace else task.variables
-        if run.variables:
-            variables = {**variables, **run.variables} if variables else run.variables
-        template = run.code.template(task, variables)
-        puts = run.ledger.objects(encoded) if encoded.objects or encoded.blobs else ()
-        path = action_path(self.record.path, key)
-        recorded = None if run.earlier is None else run.earlier.find(path)
-        record = ActionRecord(
-            run_id=run.record.id,
-            seq=next(run.seqs) if recorded is None else recorded.seq,
-            parent=self.record.seq,
-            name=action_name(task.short_name, path),
-            short_name=task.short_name,
-            key=key,
-            path=path,
-            group=group,
-            template=template.digest,
-            inputs=encoded.values,
-            phase=Phase.RUNNING,
-            attempts=1,
-            started_at=time.time_ns(),
-            opaque_inputs=encoded.opaque,
-            classes=run.code.class_code(encoded.classes),
-        )
-        if run.earlier is not None and recorded is not None:
-            record = run.earlier.again(record, recorded)
-        counterpart = None
-        if run.source is not None and not self.forced:
-            counterpart = run.source.counterpart(self.counterpart, key)
-        return LiveAction(run, task, values, encoded, record, template, self, counterpart, puts)
+        self.note()
+        return LiveAction(self.run, task, *recorded_call(self, task, args, kwargs, group))
 
     # The life of this action
 
@@ -253,6 +237,11 @@ class LiveAction(Inside):
             except BaseException as error:
                 return self.failed(error)
         return await run_body(self)
+
+    @property
+    def kept(self) -> Kept:
+        """What keeps its template in the store."""
+        return self.template.kept
 
     @property
     def has_files(self) -> bool:
@@ -291,14 +280,23 @@ class LiveAction(Inside):
 
     def began(self) -> None:
         """Note that the action runs."""
-        self.run.open[self.record.seq] = self
-        self._note()
-        if self.run.observers:
-            notify(self.run.observers, "action_started", self.run.record, self.record)
+        run = self.run
+        run.open[self.record.seq] = self
+        run.ledger.writer.notice(self.note)
+        if run.observers:
+            notify(run.observers, "action_started", run.record, self.record)
+
+    def note(self) -> None:
+        """Have it recorded that the action runs, unless that is recorded or it ends before it is written.
+
+        Called when it has lasted a moment, and before it makes a call: no record is ever without that of its caller.
+        """
+        if not (self.noted or self.finished):
+            self._note()
 
     def _note(self) -> None:
-        """Have it recorded how the action stands, unless it ends before that is written."""
-        self.run.ledger.began_soon(self.record, self.puts, self.template.kept)
+        self.noted = True
+        self.run.ledger.began_soon(self)
 
     def settle(self, outcome: Outcome) -> Any:
         """Hand the outcome to the caller, once it is recorded."""

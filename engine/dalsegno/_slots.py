@@ -69,7 +69,7 @@ class Slots:
             ready = self._grant()
         _wake(ready)
         try:
-            await waiter.wait()
+            await waiter
         except BaseException:
             with self._lock:
                 queue = self._waiting.get(limits)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dalsegno._cache import cached, call_digest
 from dalsegno._earlier import Earlier, next_attempt
-from dalsegno._identity import ROOT_KEY, ROOT_NAME
+from dalsegno._identity import ROOT_KEY
 from dalsegno._ledger import Ledger
 from dalsegno._ownership import CacheUse, Manner, Tenure
 from dalsegno._puts import Kept, Put
@@ -97,7 +97,6 @@ class Start:
             run_id=run.id,
             seq=0,
             parent=None,
-            name=ROOT_NAME,
             short_name=self.task.short_name,
             key=ROOT_KEY,
             path=ROOT_KEY,

@@ -40,18 +40,22 @@ Resolve = Callable[[str, str], Any]
 
 
 class Encoded(NamedTuple):
-    """Named values as a record keeps them, their digest, and what must be stored beside the record.
+    """Named values as a record keeps them, and what must be stored beside the record.
 
     `opaque` says that equality is unknown. `objects` are the large values by digest, `blobs` the files, `classes`
     the recorded names of the classes and functions in the values.
     """
 
     values: Values
-    digest: bytes
     opaque: bool = False
     objects: Mapping[bytes, bytes | Pieces] = {}
     blobs: tuple[tuple[bytes, BlobSource], ...] = ()
     classes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def digest(self) -> bytes:
+        """The digest of the values, made each time that it is asked for."""
+        return values_digest(self.values)
 
 
 class Known:
@@ -97,7 +101,7 @@ def encode_named(items: Iterable[tuple[str, Any]], known: Known | None = None) -
     values = dict(items)
     plain = packed_map(values)
     if plain is not None and len(plain) <= INLINE:
-        return Encoded(plain, digest("value", plain))
+        return Encoded(plain)
     again: dict[str, tuple[Ref, bytes | Pieces]] = {}
     if known is not None:
         for name, value in values.items():
@@ -130,7 +134,7 @@ def arranged(parts: Mapping[str, Part]) -> Encoded:
     """Encoded values by name as a record keeps them; large ones are references already."""
     small = {name: part for name, part in parts.items() if isinstance(part, bytes)}
     values = join_map(small) if len(small) == len(parts) else parts
-    return Encoded(values, values_digest(values))
+    return Encoded(values)
 
 
 def parts_of(values: Values) -> Mapping[str, Part]:

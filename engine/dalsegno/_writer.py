@@ -129,7 +129,7 @@ class Writer:
         """
         ticket = Ticket(operation, landed, size, waiter := new_wait())
         self._put(ticket)
-        await waiter.wait()
+        await waiter
         return ticket.outcome()
 
     async def commit_unless_cancelled(
@@ -141,7 +141,7 @@ class Writer:
         ticket.make_withdrawable()
         self._put(ticket)
         try:
-            await waiter.wait()
+            await waiter
         except BaseException:
             if ticket.withdraw():
                 raise
@@ -151,7 +151,7 @@ class Writer:
 
             with CancelScope(shield=True):
                 if not ticket.finished:
-                    await waiter.wait()
+                    await waiter
             cancel_again()
         return ticket.outcome()
 
@@ -169,6 +169,14 @@ class Writer:
         with self._gate:
             self._ready()
             self._lazy[key] = make
+        if not self._looks:
+            self._queue.put(None)
+
+    def put_lazily_once(self, key: bytes, make: Make) -> None:
+        """The same, unless something waits to be stored there already."""
+        with self._gate:
+            self._ready()
+            self._lazy.setdefault(key, make)
         if not self._looks:
             self._queue.put(None)
 
@@ -226,7 +234,7 @@ class Writer:
     def _put(self, ticket: Ticket[T]) -> None:
         with self._gate:
             self._ready()
-            self._queue.put(cast(Ticket[object], ticket))
+            self._queue.put(cast("Ticket[object]", ticket))
 
     def _work(self) -> None:
         closing = False

@@ -10,6 +10,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from dalsegno._identity import ROOT_NAME, action_name
+
 __all__ = [
     "ActionRecord",
     "Attempt",
@@ -217,7 +219,6 @@ class ActionRecord(NamedTuple):
     run_id: int
     seq: int
     parent: int | None
-    name: str
     short_name: str
     key: bytes
     path: bytes
@@ -235,3 +236,8 @@ class ActionRecord(NamedTuple):
     origin: Origin | None = None
     classes: ClassCode | None = None
     failed_attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What people type: `a0` for the root, else the short name and a short hash of the path."""
+        return ROOT_NAME if self.seq == 0 else action_name(self.short_name, self.path)

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from dalsegno import Engine, Phase, TaskEnvironment
 from dalsegno import _records as records
 from dalsegno._ledger import Ledger
-from dalsegno._puts import End, Put
+from dalsegno._puts import End, Kept, Put
 from dalsegno._values import INLINE, encode_named, parts_of
 from dalsegno.codec import encode
 from dalsegno.errors import RunExistsError
@@ -33,8 +33,16 @@ def a_run(name: str = "r") -> RunRecord:
 def root_of(run: RunRecord) -> ActionRecord:
     zero = bytes(16)
     return ActionRecord(
-        run.id, 0, None, "a0", "t", zero, zero, "", bytes(32), b"\x80", Phase.RUNNING, 1, run.started_at
+        run.id, 0, None, "t", zero, zero, "", bytes(32), b"\x80", Phase.RUNNING, 1, run.started_at
     )
+
+
+class Running(NamedTuple):
+    """An action that runs."""
+
+    record: ActionRecord
+    puts: tuple[Put, ...] = ()
+    kept: Kept | None = None
 
 
 def ended(action: ActionRecord, phase: Phase = Phase.SUCCEEDED, **changes: Any) -> ActionRecord:
@@ -105,7 +113,7 @@ def test_a_completion_is_recorded_once_and_stays(ledger: Ledger) -> None:
         _, root = await ledger.create(a_run(), root_of, [])
         child = root._replace(seq=1, parent=0)
         first = ended(child, outputs=b"\x80")
-        ledger.began_soon(child, (), None)
+        ledger.began_soon(Running(child))
         await ledger.complete(End(first))
         await ledger.complete(End(ended(child, Phase.FAILED)))
         ledger.complete_blocking(End(ended(child, Phase.ABORTED), durable=False))
@@ -120,7 +128,7 @@ def test_what_has_begun_is_on_disk_before_long(ledger: Ledger) -> None:
     async def main() -> None:
         _, root = await ledger.create(a_run(), root_of, [])
         child = root._replace(seq=1, parent=0)
-        ledger.began_soon(child, (), None)
+        ledger.began_soon(Running(child))
         ledger.close()
         assert ledger.action_by_seq(root.run_id, 1).phase is Phase.RUNNING
 

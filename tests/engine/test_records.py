@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dalsegno import _records as records
-from dalsegno._identity import ROOT_NAME, action_name
 from dalsegno._phases import TRANSITIONS, advance
 from dalsegno._pins import unpack_pin
 from dalsegno.errors import DamagedRecordError, DecodeError
@@ -99,7 +98,6 @@ def actions(draw: st.DrawFn) -> ActionRecord:
         run_id=draw(ids),
         seq=seq,
         parent=draw(st.none() | seqs),
-        name=ROOT_NAME if seq == 0 else action_name(short_name, path),
         short_name=short_name,
         key=draw(shorts),
         path=path,

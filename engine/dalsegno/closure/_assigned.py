@@ -21,6 +21,7 @@ CHANGING_METHODS: Final = frozenset(
 _METHOD: Final = re.compile(rf"\.(?:{'|'.join(sorted(CHANGING_METHODS))})\(")
 _OTHERS: Final = ("del ", "setattr", "delattr", "vars(")
 _LOCAL: Final = re.compile(r"^[ \t]+(?:for )?(\w+)(?: = | in )([\[(]?[^\W\d][^\n(]*)", re.MULTILINE)
+_TARGET: Final = re.compile(r"^([ \t][^=\n]*)=(?!=)", re.MULTILINE)
 _SPREAD: Final = "..."
 """Stands for a target over several lines, which may be anything."""
 
@@ -30,7 +31,7 @@ _WORD: Final = re.compile(r"[^\W\d]\w*")
 def assigned_words(text: bytes) -> frozenset[str]:
     """The words that may be names of what functions of the module change."""
     plain = text.decode("utf-8", "replace")
-    parts = [each for each in map(_assigned, plain.split("\n")) if each]
+    parts = [each for each in map(_assigned, _TARGET.findall(plain)) if each]
     if _SPREAD in parts:
         return frozenset(_WORD.findall(plain))
     parts += [plain[plain.rfind("\n", 0, at.start()) + 1 : at.start()] for at in _METHOD.finditer(plain)]
@@ -49,11 +50,8 @@ def assigned_words(text: bytes) -> frozenset[str]:
     return frozenset(found)
 
 
-def _assigned(line: str) -> str:
-    """What an indented line assigns to, if that is an attribute or an item, or may be the end of one."""
-    target, sign, value = line.partition("=")
-    if not sign or line[0] not in " \t" or value.startswith("="):
-        return ""
+def _assigned(target: str) -> str:
+    """What stands before the sign in an indented line, if that is an attribute or an item, or may be the end of one."""
     if "[" not in target and "." not in target.replace("self.", "", 1) and "]" not in target:
         return ""
     opened = sum(map(target.count, "([{")) - sum(map(target.count, ")]}"))

@@ -209,13 +209,9 @@ class Top:
         if is_plain:
             self._plain_classes.add(node.name)
         body = kept(node.body)[0]
-        self._members |= {
-            each.id
-            for statement in body
-            if isinstance(statement, (ast.Assign, ast.AnnAssign))
-            for each in ast.walk(statement)
-            if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
-        }
+        for statement in body:
+            if isinstance(statement, (ast.Assign, ast.AnnAssign)):
+                self._members.update(_bound_in(statement))
         return (
             all(self._value(each.value) for each in node.keywords)
             and all(map(self._decorator, node.decorator_list))
@@ -314,3 +310,17 @@ def _is_name(node: ast.expr) -> bool:
     if isinstance(node, ast.Tuple):
         return all(isinstance(each, ast.Name) for each in node.elts)
     return isinstance(node, ast.Name)
+
+
+def _bound_in(statement: ast.Assign | ast.AnnAssign) -> Iterator[str]:
+    """The names that an assignment binds, those inside of expressions too."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    for each in targets:
+        if isinstance(each, ast.Name):
+            yield each.id
+    simple = (ast.Name, ast.Constant, type(None))
+    if all(isinstance(each, simple) for each in (*targets, statement.value)):
+        return
+    for inner in ast.walk(statement):
+        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+            yield inner.id

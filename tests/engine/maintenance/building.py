@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from dalsegno import Phase
 from dalsegno import _records as records
-from dalsegno._identity import ROOT_KEY, action_key, action_name, action_path
+from dalsegno._identity import ROOT_KEY, action_key, action_path
 from dalsegno._references import Reference, of_action, of_object, of_run
 from dalsegno.bundle import Bundle, BundleFile
 from dalsegno.codec import encode, join_map
@@ -122,7 +122,7 @@ class Build:
             writer.put(key, b"")
         zero = ROOT_KEY
         first = ActionRecord(
-            run.id, 0, None, "a0", "main", zero, zero, "", root, b"\x80", phase, 1, run.started_at,
+            run.id, 0, None, "main", zero, zero, "", root, b"\x80", phase, 1, run.started_at,
             run.ended_at, None,
         )  # fmt: skip
         writer.put(records.action_key(run.id, 0, zero), records.pack_action(first))
@@ -135,7 +135,7 @@ class Build:
             key = action_key(call.task.encode(), b"\x80", seq, b"")
             path = action_path(zero, key)
             action = ActionRecord(
-                run.id, seq, 0, action_name(call.task, path), call.task, key, path, "",
+                run.id, seq, 0, call.task, key, path, "",
                 template(call.task), b"\x80", Phase.SUCCEEDED if call.origin is None else Phase.RECOVERED,
                 1, run.started_at, run.started_at + 1, outputs,
                 origin=None if call.origin is None else Origin("recover", *call.origin),
