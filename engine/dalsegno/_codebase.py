@@ -43,6 +43,7 @@ class Codebase:
         self._recorded: dict[tuple[bytes, str | None], RunCode] = {}
         self._bundles: dict[bytes, Bundle] = {}
         self._compared: set[bytes] = set()
+        self._here: dict[bytes, tuple[bytes, tuple[Kept, ...]]] = {}
 
     def live(self, task: Task[Any, Any], settings: RunSettings) -> RunCode:
         """The code that a task of this process needs, as it is now."""
@@ -102,6 +103,15 @@ class Codebase:
             raise EnvironmentMismatchError("this environment is not the recorded one: " + "; ".join(found))
         for difference in found:
             _logger.warning("this environment is not the recorded one: %s", difference)
+
+    def manifest_here(self, recorded: bytes) -> tuple[bytes, tuple[Kept, ...]]:
+        """What is recorded of this process for code that was recorded with that manifest: the versions that it has here."""
+        known = self._here.get(recorded)
+        if known is None:
+            before = records.unpack_manifest(self._ledger.get("manifest", recorded))
+            digest, put = self._ledger.prepare("manifest", records.pack_manifest(installed(before)))
+            known = self._here[recorded] = (recorded, ()) if digest == recorded else (digest, (Kept(put),))
+        return known
 
     def _new(self, taken: Capture) -> RunCode:
         bundle = taken.bundle

@@ -3,6 +3,7 @@
 The bundle is put into a private folder at the front of the child's `sys.path`, so that the code runs under its real
 names, as it once did, with nothing of this process around it. The child opens the same store, makes the rerun there
 and executes it; this side learns the run's name and waits. What tasks print in the child goes to its standard error.
+The child is this Python with its packages, or one in an environment with the recorded packages.
 """
 
 from __future__ import annotations
@@ -36,14 +37,18 @@ async def spawn(
     wanted: Request,
     changed: bytes,
     about_logs: dict[str, Any],
+    environment: Path | None = None,
 ) -> tuple[Process, tuple[str, str, str]]:
     """Start a rerun in a new process; gives the process and the project, domain and name of the run it recorded.
 
     `own` are the settings of the engine, `settings` those of the rerun, `changed` the encoded inputs, `about_logs` what
-    the engine was told about logs. Raises what the rerun raised before it was recorded.
+    the engine was told about logs, `environment` the folder of the environment if it is another one. Raises what the
+    rerun raised before it was recorded.
     """
     if place.partition(":")[0] == "memory":
-        raise UsageError("isolation='process' needs a store that another process can open, not one in memory")
+        raise UsageError(
+            "isolation='process' and 'environment' need a store that another process can open, not one in memory"
+        )
     request = {
         "place": place,
         "project": own.project,
@@ -61,9 +66,17 @@ async def spawn(
             "forced": wanted.forced,
         },
     }
-    paths = [str(Path(sys.modules[name].__path__[0]).parent) for name in ("dalsegno", "dalsegno_storage")]
+    python, paths, variables = sys.executable, [], None
+    if environment is None:
+        names = ("dalsegno", "dalsegno_storage")
+        paths = [str(Path(sys.modules[name].__path__[0]).parent) for name in names]
+    else:
+        from dalsegno._environments import python_of, variables_of
+
+        python, variables = python_of(environment), variables_of(environment)
     process = await anyio.open_process(
-        [sys.executable, "-P", "-c", _START.format(paths=paths)],
+        [python, "-P", "-c", _START.format(paths=paths)],
+        env=variables,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=None,

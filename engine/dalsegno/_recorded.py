@@ -10,6 +10,7 @@ from dalsegno._loops import Home
 from dalsegno._pickles import is_plain
 from dalsegno.codec import decode, view
 from dalsegno.errors import (
+    BundleLoadError,
     DecodeError,
     RunAbortedError,
     RunInterruptedError,
@@ -17,6 +18,7 @@ from dalsegno.errors import (
     UntrustedCodeError,
 )
 from dalsegno.failures import revive
+from dalsegno.interface import Interface
 from dalsegno.models import ActionRecord, Failure, Phase, RunRecord, TaskTemplate, Values
 
 if TYPE_CHECKING:
@@ -99,7 +101,11 @@ class Recorded:
         """The value returned, as the function returned it."""
         outputs = self._outputs(action)
         template = self._records.ledger.template(action.template)
-        return self._code(template).task(template).interface.unpack_outputs(outputs)
+        try:
+            interface = self._code(template).task(template).interface
+        except BundleLoadError:  # as when the packages are another environment's; the values did not need it
+            interface = Interface.from_record(template.interface, name=template.name, decode=decode)
+        return interface.unpack_outputs(outputs)
 
     def _outputs(self, action: ActionRecord) -> list[Any]:
         """The values of the outputs; raises what was recorded instead."""

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dalsegno._ledger import Ledger
 from dalsegno._module_names import recorded_module_name
+from dalsegno._puts import Kept
 from dalsegno._request import Request
 from dalsegno._reuse import Source
 from dalsegno._secrets import given_again
 from dalsegno._start import Place, Start, prepare
 from dalsegno._values import Encoded, Resolve, arranged, encode_named, parts_of, values_digest
 from dalsegno.codec import decode
+from dalsegno.environment import manifest_of
 from dalsegno.errors import (
     BundleLoadError,
     DecodeError,
@@ -65,6 +68,11 @@ def again(place: Place, settings: RunSettings, request: Request) -> Start:
         recover=request.recover,
         forced=request.forced,
     )
+    if task is request.task_template:
+        here: tuple[bytes, tuple[Kept, ...]] = (code.manifest, ())
+    else:
+        here = place.codebase.manifest_here(old.manifest)
+    manifest, kept_manifest = here
     start = prepare(
         place,
         _inherited(settings, old),
@@ -72,10 +80,10 @@ def again(place: Place, settings: RunSettings, request: Request) -> Start:
         code,
         None,
         encoded,
-        manifest=code.manifest or old.manifest,
+        manifest=manifest,
         relation=relation,
     )
-    start = replace(start, sources=(old.id,))
+    start = replace(start, sources=(old.id,), kept=(*start.kept, *kept_manifest))
     return start if source is None else _recovering(start, source, template)
 
 
@@ -99,6 +107,17 @@ def find_source(place: Place, settings: RunSettings, run_name: str) -> RunRecord
         with suppress(RunNotFoundError):
             return place.ledger.find_run(project, domain, run_name)
         raise
+
+
+async def environment_for(place: Place, settings: RunSettings, request: Request) -> Path:
+    """The folder of an environment with the packages of the run to take from, built now if it is not there."""
+    from dalsegno._environments import provide  # starts processes, which is rare and takes long to import
+
+    ledger = place.ledger
+    old = find_source(place, settings, request.run)
+    template = ledger.template(ledger.action(old, request.action).template)
+    ledger.refuse_untrusted(old.id, template.bundle_digest)  # installing a package can execute it
+    return await provide(manifest_of(ledger, old))
 
 
 def _inherited(settings: RunSettings, source: RunRecord) -> RunSettings:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
 
 import anyio
 
+from dalsegno import _rerun
 from dalsegno._closing import close
 from dalsegno._driver import Driver
 from dalsegno._identity import ROOT_NAME
@@ -173,19 +174,23 @@ class Engine:
         """Start a rerun in a process of its own, which the engine waits for when it is closed."""
         if self._given is not None:
             raise UsageError(
-                "isolation='process' needs an engine that was given the path or URL of its store"
+                f"isolation={settings.isolation!r} needs an engine that was given the path or URL of its store"
             )
         if in_place():
             raise UsageError(
-                "isolation='process' and a stub exclude each other: a stub is in this process only"
+                f"isolation={settings.isolation!r} and a stub exclude each other: a stub is in this process only"
             )
+        environment = None
+        if settings.isolation == "environment":
+            environment = await _rerun.environment_for(self, settings, request)
         from dalsegno._elsewhere import start  # subprocesses are rare and take long to import
 
         about_logs = {"redact": self._redactor.setting(), "log_limit": self._log_limit}
         inputs = encode_map(request.changed.items(), module_name=recorded_module_name)
         await self.ledger.store([self.ledger.file(*blob) for blob in inputs.blobs])
         elsewhere = await start(
-            self.ledger, (self._place, self._settings, settings, request, inputs.data, about_logs)
+            self.ledger,
+            (self._place, self._settings, settings, request, inputs.data, about_logs, environment),
         )
         self.driver.supervise(elsewhere)
         return Run(self, elsewhere.run)

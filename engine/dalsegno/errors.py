@@ -27,6 +27,7 @@ DalsegnoError
 │   ├── BundleCaptureError                          the user's code cannot be recorded
 │   └── BundleLoadError                             recorded code cannot be loaded; names the module
 ├── EnvironmentMismatchError                        packages differ and `strict_environment` was asked for
+├── EnvironmentBuildError                           a recorded environment cannot be built again here
 ├── ConfigError                                     a setting is wrong
 ├── UsageError                                      a call that cannot work where it was made
 │   └── SyncTaskCallInAsyncContextError             a sync task called directly in async code
@@ -76,6 +77,7 @@ __all__ = [
     "DecodeError",
     "EncodeError",
     "EngineClosedError",
+    "EnvironmentBuildError",
     "EnvironmentMismatchError",
     "InputError",
     "InputProblem",
@@ -321,6 +323,17 @@ class BundleLoadError(BundleError):
     def __init__(self, module: str, reason: str) -> None:
         self.module, self.reason = module, reason
         super().__init__(f"the recorded module {module!r} cannot be loaded: {reason}")
+
+
+class EnvironmentBuildError(DalsegnoError):
+    """An environment with the recorded packages cannot be built here; the message names what could not be had.
+
+    `missing` are the requirements, as in "numpy==2.3", or empty when it is something else.
+    """
+
+    def __init__(self, message: str, missing: Sequence[str] = ()) -> None:
+        self.missing = tuple(missing)
+        super().__init__(message)
 
 
 class EnvironmentMismatchError(DalsegnoError):

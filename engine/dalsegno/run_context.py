@@ -9,6 +9,7 @@ from dalsegno import _rerun
 from dalsegno._identity import ROOT_NAME
 from dalsegno._request import Request, request
 from dalsegno._start import first
+from dalsegno.errors import UsageError
 from dalsegno.settings import RunSettings
 from dalsegno.task import Task
 
@@ -79,6 +80,10 @@ class RunContext:
         """The same with all that is asked for in one value."""
         engine, settings = self._engine, self._settings
         request.checked()
-        if settings.isolation == "process" and request.task_template is None:
+        if request.task_template is None and settings.isolation in ("process", "environment"):
             return await engine.start_elsewhere(settings, request)
+        if settings.isolation == "environment":
+            raise UsageError(
+                "isolation='environment' is for recorded code; a task_template has its packages in this process"
+            )
         return await engine.start(_rerun.again(engine, settings, request))

@@ -13,6 +13,7 @@ from dalsegno._blocking import blocking_method
 from dalsegno._loops import Home, wait_future
 from dalsegno._reading import LogLine
 from dalsegno._recorded import Recorded, Records
+from dalsegno.environment import EnvironmentLine, lines
 from dalsegno.errors import RunInterruptedError
 from dalsegno.models import ActionRecord, Phase, Relation, RunRecord
 
@@ -113,6 +114,10 @@ class Run(Recorded, Generic[T]):
         """When it ended, in UTC."""
         ended = self._fresh().ended_at
         return None if ended is None else moment(ended)
+
+    def environment(self) -> tuple[EnvironmentLine, ...]:
+        """What surrounded it, beside what is here: Python, platform, packages, and the variables that it was given."""
+        return lines(self._records.ledger, self._record)
 
     def done(self) -> bool:
         """Whether it has ended, well or not."""

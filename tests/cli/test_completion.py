@@ -27,7 +27,7 @@ def store(recorded: Path) -> tuple[str, str]:
 
 def test_commands() -> None:
     assert offered("")[:6] == ["run", "rerun", "resume", "abort", "get", "why"]
-    assert offered("get", "") == ["run", "action", "io", "logs", "code"]
+    assert offered("get", "") == ["run", "action", "io", "logs", "code", "env"]
 
 
 def test_runs(store: tuple[str, str]) -> None:

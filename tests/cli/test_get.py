@@ -1,5 +1,6 @@
 """`get run`, `get action`, `get io`, `get logs` and `get code` on recorded runs."""
 
+import platform
 import re
 import shutil
 from collections.abc import Callable
@@ -257,3 +258,18 @@ def test_looking_opens_the_store_read_only(look: Command, monkeypatch: pytest.Mo
     monkeypatch.setattr(LmdbStore, "__init__", opened)
     look("get", "run")
     assert asked == [True]
+
+
+def test_environment_beside_what_is_here(look: Command) -> None:
+    lines = look("get", "env", "again", "--json").json
+    assert [list(line) for line in lines] == [
+        ["kind", "name", "recorded", "here", "origin", "differs"]
+    ] * len(lines)
+    found = {line["name"]: line for line in lines}
+    assert (found["Python"]["recorded"], found["Python"]["differs"]) == (platform.python_version(), False)
+    assert (found["LEVEL"]["kind"], found["LEVEL"]["recorded"], found["LEVEL"]["here"]) == ("env", "2", None)
+    differing = look("get", "env", "again", "--diff")
+    assert [line.split()[:4] for line in differing.lines()[1:]] == [["≠", "env", "LEVEL", "2"]]
+    assert differing.code == 1
+    same = look("get", "env", "good", "--diff")
+    assert (same.code, same.out, same.err) == (0, "", "nothing differs\n")

@@ -54,10 +54,13 @@ class Manifest:
                 **rest,
             }:
                 origins = rest.get("origins", {})
-                maps = (packages, origins) if isinstance(origins, dict) else ()
-                if maps and all(isinstance(text, str) for each in maps for pair in each.items() for text in pair):
+                if _are_texts(packages) and isinstance(origins, dict) and _are_texts(origins):
                     return cls(python, implementation, system, packages, origins)
         raise DecodeError("the record of an environment has not the form of one")
+
+
+def _are_texts(names: Mapping[object, object]) -> bool:
+    return all(isinstance(text, str) for pair in names.items() for text in pair)
 
 
 def manifest(imports: Iterable[str]) -> Manifest:

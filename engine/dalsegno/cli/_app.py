@@ -89,6 +89,7 @@ def _print_version(ctx: click.Context, param: click.Parameter, asked: bool) -> N
         "backup": "dalsegno.cli._backup:backup",
         "compact": "dalsegno.cli._compact:compact",
         "doctor": "dalsegno.cli._doctor:doctor",
+        "env": "dalsegno.cli._env:env",
         "pin": "dalsegno.cli._delete:pin",
         "unpin": "dalsegno.cli._delete:unpin",
         "completion": "dalsegno.cli._completion:completion",

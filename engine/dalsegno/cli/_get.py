@@ -16,8 +16,9 @@ from dalsegno.cli._options import place_options
         "io": "dalsegno.cli._get_io:get_io",
         "logs": "dalsegno.cli._get_logs:get_logs",
         "code": "dalsegno.cli._get_code:get_code",
+        "env": "dalsegno.cli._get_env:get_env",
     },
 )
 @place_options
 def get() -> None:
-    """Show runs, actions, inputs and outputs, logs and code."""
+    """Show runs, actions, inputs and outputs, logs, code and environments."""

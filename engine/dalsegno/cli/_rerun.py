@@ -68,8 +68,16 @@ class RerunCommand(InputsCommand):
 @place_options
 @click.option(
     "--isolation",
-    type=click.Choice(["private", "process"]),
-    help="Load the recorded code beside what is here, or in a process of its own, even if it is the same.",
+    type=click.Choice(["private", "process", "environment"]),
+    help="Load the recorded code beside what is here, or in a process of its own, even if it is the same; 'environment' is "
+    "such a process with the recorded packages.",
+)
+@click.option(
+    "--isolated",
+    "isolation",
+    flag_value="environment",
+    help="Execute it with the recorded versions of all packages, in an environment that is built once and kept; the same as "
+    "--isolation environment.",
 )
 @json_option
 @click.pass_context

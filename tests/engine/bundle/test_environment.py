@@ -13,10 +13,17 @@ from dalsegno.errors import DecodeError
 
 def test_distributions_by_what_is_imported() -> None:
     taken = manifest(["msgpack", "_pytest", "json", "not_installed_anywhere"])
-    assert taken.packages == {"msgpack": version("msgpack"), "pytest": version("pytest")}
+    required = ("iniconfig", "packaging", "pluggy", "Pygments", "pytest")
+    assert taken.packages == {name: version(name) for name in ("msgpack", *required)}
     assert (taken.python, taken.implementation) == (platform.python_version(), sys.implementation.name)
     assert Manifest.from_record(taken.to_record()) == taken
     assert differences(taken, installed(taken)) == []
+
+
+def test_what_dalsegno_requires_is_not_what_the_code_was_written_against() -> None:
+    assert list(manifest(["dalsegno"]).packages) == ["dalsegno"]
+    assert "pydantic-core" not in manifest(["dalsegno"]).packages
+    assert {"pydantic", "pydantic_core"} <= manifest(["dalsegno", "pydantic"]).packages.keys()
 
 
 def test_differences_are_readable() -> None:
@@ -31,7 +38,14 @@ def test_differences_are_readable() -> None:
 
 
 @pytest.mark.parametrize(
-    "record", [None, {}, {"python": "3", "implementation": "c", "platform": "l", "packages": {"a": 1}}]
+    "record",
+    [
+        None,
+        {},
+        {"python": "3", "implementation": "c", "platform": "l", "packages": {"a": 1}},
+        {"python": "3", "implementation": "c", "platform": "l", "packages": {}, "origins": {"a": 1}},
+        {"python": "3", "implementation": "c", "platform": "l", "packages": {}, "origins": []},
+    ],
 )
 def test_what_is_no_record_is_refused(record: object) -> None:
     with pytest.raises(DecodeError):

@@ -90,8 +90,12 @@ def _surround(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in row.environ.items():
         monkeypatch.setenv(name, value)
     if row.versions:
-        real = environment._version
-        monkeypatch.setattr(environment, "_version", lambda name: row.versions.get(name) or real(name))
+        real = environment._named
+
+        def pretended(name: str) -> tuple[str, str] | None:
+            return (name, row.versions[name]) if name in row.versions else real(name)
+
+        monkeypatch.setattr(environment, "_named", pretended)
 
 
 def test_the_matrix_is_large_enough() -> None:
