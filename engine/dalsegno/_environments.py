@@ -13,7 +13,6 @@ sure that the run is trusted, since installing a package can execute it.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -23,21 +22,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import anyio
 
+from dalsegno._environment_cache import FACTS, cache_folder, is_usable, locked, make_private, remove
 from dalsegno.bundle import Manifest, installed
 from dalsegno.errors import EnvironmentBuildError
 
 LAYOUT = 1
 """Part of every name; another layout makes all environments anew."""
 
-FACTS = "dalsegno-environment.json"
 LONGEST = 6
 """So many lines of an installer's last words are told."""
 
@@ -139,11 +137,11 @@ async def provide(manifest: Manifest) -> Path:
     """
     what = wanted(manifest)
     place = cache_folder() / what.key
-    if _is_usable(place):
+    if is_usable(place):
         return place
-    _make_private(place.parent)
-    async with _locked(place.with_suffix(".lock")):
-        if not _is_usable(place):
+    make_private(place.parent)
+    async with locked(place.with_suffix(".lock")):
+        if not is_usable(place):
             await _build(what, place)
     return place
 
@@ -163,58 +161,12 @@ def variables_of(environment: Path) -> dict[str, str]:
     }
 
 
-def cache_folder() -> Path:
-    """Where environments are kept: below `XDG_CACHE_HOME`, or `~/.cache`."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    folder = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"
-    return folder / "dalsegno" / "environments"
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """An environment in the cache: its folder, the version of Python, its requirements, and its size in bytes."""
-
-    folder: Path
-    python: str
-    requirements: tuple[str, ...]
-    size: int
-
-
-def kept() -> list[Kept]:
-    """The environments in the cache that are complete, by name."""
-    found = []
-    for file in sorted(cache_folder().glob(f"*/{FACTS}")):
-        if re.fullmatch(r"[0-9a-f]{24}", file.parent.name):
-            facts = json.loads(file.read_text(encoding="utf-8"))
-            size = sum(each.lstat().st_size for each in file.parent.rglob("*"))
-            found.append(Kept(file.parent, facts["python"], tuple(facts["requirements"]), size))
-    return found
-
-
-def clear() -> int:
-    """Remove all environments, and what killed builds left; those that are being built stay. Gives their number."""
-    count = 0
-    for lock in sorted(cache_folder().glob("*.lock")):
-        descriptor = os.open(lock, os.O_RDWR)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue
-        else:
-            place = lock.with_suffix("")
-            count += place.is_dir()
-            _remove(place)
-        finally:
-            os.close(descriptor)
-    return count
-
-
 # Building
 
 
 async def _build(what: Wanted, place: Path) -> None:
     """Make an environment; the lock of its name is held."""
-    _remove(place)
+    remove(place)
     interpreter = await _interpreter(what)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f"{place.name}.") as temporary:
         folder = Path(temporary) / "environment"
@@ -347,58 +299,9 @@ REQUIRED = (
 """What dalsegno requires, where it runs from a source tree that was never installed and so nothing says it."""
 
 
-# The folder
-
-
-def _is_usable(place: Path) -> bool:
-    """Whether there is a complete environment whose Python is still there."""
-    return (place / FACTS).is_file() and (place / "bin" / "python").exists()
-
-
 def _packages_of(folder: Path) -> Path:
     return next(folder.glob("lib/*/site-packages"))
 
 
-def _remove(place: Path) -> None:
-    """Remove an environment and what killed builds of it left; its facts first, so that half of one never counts."""
-    (place / FACTS).unlink(missing_ok=True)
-    for folder in (place, *place.parent.glob(f"{place.name}.*")):
-        if folder.is_dir():
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _make_private(folder: Path) -> None:
-    """Make the folder of the cache; what lies in it is executed, so nobody else may write there."""
-    folder.parent.parent.mkdir(parents=True, exist_ok=True)
-    for each in (folder.parent, folder):
-        each.mkdir(mode=0o700, exist_ok=True)
-        state = each.stat()
-        if state.st_uid != os.getuid() or state.st_mode & 0o022:
-            raise EnvironmentBuildError(
-                f"the folder {each} can be written to by others, and what lies there is executed; make it your own with "
-                f"mode 0700, or name another place with XDG_CACHE_HOME"
-            )
-
-
 def _own_variables() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in REDIRECTING}
-
-
-@asynccontextmanager
-async def _locked(file: Path) -> AsyncIterator[None]:
-    """The lock of one environment; it dies with the process."""
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        for _ in _until_locked(descriptor):
-            await anyio.sleep(0.05)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _until_locked(descriptor: int) -> Iterator[None]:
-    while True:
-        try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield

@@ -271,5 +271,5 @@ def test_environment_beside_what_is_here(look: Command) -> None:
     differing = look("get", "env", "again", "--diff")
     assert [line.split()[:4] for line in differing.lines()[1:]] == [["≠", "env", "LEVEL", "2"]]
     assert differing.code == 1
-    same = look("get", "env", "good", "--diff")
+    same = look("get", "env", "bad", "--diff")
     assert (same.code, same.out, same.err) == (0, "", "nothing differs\n")

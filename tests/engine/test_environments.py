@@ -21,7 +21,7 @@ from typing import Any
 import anyio
 import pytest
 
-from dalsegno import Engine, _environments, capsule
+from dalsegno import Engine, _environment_cache, _environments, capsule
 from dalsegno.bundle import Manifest, manifest, versions
 from dalsegno.errors import EnvironmentBuildError, UntrustedCodeError, UsageError
 from dalsegno_storage import open_store
@@ -179,7 +179,7 @@ def test_the_recorded_version_is_installed_and_used(
     # A second one needs neither an index nor wheels, and takes inputs.
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     assert again(recorded, more="!")[0] == "toy 1.0!"
-    (environment,) = _environments.kept()
+    (environment,) = _environment_cache.kept()
     assert "toy==1.0" in environment.requirements
     assert not [*environment.folder.parent.glob(f"{environment.folder.name}.*/")]
     assert environment.folder.parent.stat().st_mode & 0o777 == 0o700
@@ -193,7 +193,7 @@ def test_uv_is_used_where_it_is(recorded: str, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     result, packages, before, after = again(recorded)
     assert (result, packages["toy"], before) == ("toy 1.0", "1.0", after)
-    (environment,) = _environments.kept()
+    (environment,) = _environment_cache.kept()
     assert "uv = " in (environment.folder / "pyvenv.cfg").read_text()
 
 
@@ -248,13 +248,13 @@ def test_two_that_want_the_same_build_it_once(light: Path, monkeypatch: pytest.M
     assert built == [place]
     assert got == [place, place]
     assert not half.exists()
-    assert [each.folder for each in _environments.kept()] == [place]
+    assert [each.folder for each in _environment_cache.kept()] == [place]
     # One whose Python is gone is built again.
     (place / "bin" / "python").unlink()
     anyio.run(_environments.provide, TOY)
     assert built == [place, place]
-    assert _environments.clear() == 1
-    assert _environments.kept() == []
+    assert _environment_cache.clear() == 1
+    assert _environment_cache.kept() == []
     assert not place.exists()
 
 

@@ -20,7 +20,7 @@ def env() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List the environments that are kept."""
-    from dalsegno._environments import cache_folder, kept
+    from dalsegno._environment_cache import cache_folder, kept
 
     found = kept()
     if as_json:
@@ -57,6 +57,6 @@ def clear() -> None:
 
     Not while reruns are executed in them.
     """
-    from dalsegno._environments import clear
+    from dalsegno._environment_cache import clear
 
     note(f"{count(clear(), 'environment')} removed")
