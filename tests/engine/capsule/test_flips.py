@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tests.engine.capsule import forging
-from tests.engine.capsule.conftest import everything
+from tests.engine.capsule import carried, forging
+from tests.engine.capsule.conftest import everything, play
 
-from dalsegno.capsule import import_capsule
+from dalsegno import Engine
+from dalsegno.capsule import export_runs, import_capsule
 from dalsegno.capsule._container import Container
 from dalsegno.errors import CapsuleError
 from dalsegno_storage.memory import MemoryStore
@@ -18,6 +19,20 @@ from dalsegno_storage.memory import MemoryStore
 quickly = settings(
     max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+
+
+@pytest.fixture
+def small(store: MemoryStore, tmp_path: Path) -> Path:
+    """A capsule with the run `run` and without files: how many would go into it depends on what other tests have imported."""
+
+    async def story(engine: Engine) -> None:
+        run = await engine.with_runcontext(name="run", copy_style="none").run(carried.whole)
+        await run.wait.aio()
+
+    play(store, story)
+    export_runs(store, ["run"], tmp_path / "small.capsule")
+    assert (tmp_path / "small.capsule").stat().st_size < 10_000
+    return tmp_path / "small.capsule"
 
 
 def is_refused(file: Path, data: bytes, store: MemoryStore) -> bool:
