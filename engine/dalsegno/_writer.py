@@ -13,7 +13,7 @@ Three kinds of work:
   for it; it goes along with the next commit or after `DELAY` seconds. A later put to the same key replaces it, and
   `forget` takes it back.
 - a *notice* is asked once, `DELAY` seconds or less after it was handed in, and may then hand in lazy puts: so an action
-  that is over before that costs no record that it has begun, and no thread is woken for it.
+  that is over before that costs no record that it has begun, and a thread is woken once for many.
 
 A commit that fails may have taken place or not. Before anything is run again, or fails, it is read which operations are
 there: whoever hands one in says how to tell, and of lazy puts it is known what they were to write.
@@ -68,7 +68,7 @@ Make = Callable[[Transaction], bytes | None]
 """Makes the value of a lazy put at the moment of writing; None leaves the key alone."""
 
 Notice = Callable[[], None]
-"""Is called in the writer's thread, and must not raise."""
+"""Is called in the writer's thread; it must not raise, but for what handing in says of a writer that is closed."""
 
 _OF_ONE_THING = (ObjectNotFoundError, DamagedObjectError, DamagedRecordError)
 """What a store says of one object or record, while others can be written."""
@@ -286,7 +286,12 @@ class Writer:
         """Ask every notice that has been handed in."""
         self._next_look = monotonic() + DELAY
         for _ in range(len(self._notices)):
-            self._notices.popleft()()
+            try:
+                self._notices.popleft()()
+            except (
+                StoreClosedError
+            ):  # it is being closed, and those who wait for the thread must get their answer
+                continue
 
     def _write(self, group: list[Ticket[object]], lazy: list[tuple[bytes, Make]]) -> None:
         try:

@@ -254,3 +254,20 @@ def test_a_caller_that_changes_a_result_changes_nothing_of_the_child(play: Play)
         assert await run.result.aio() == []
 
     play(story)
+
+
+def test_a_notice_that_finds_the_writer_closed_keeps_nobody_waiting() -> None:
+    """As when a body lasts until its engine is being closed, while others still wait for the thread."""
+
+    async def main() -> bytes | None:
+        store = MemoryStore()
+        writer, closed = Writer(store), Writer(MemoryStore())
+        closed.close()
+        writer.notice(lambda: closed.put_lazily_once(b"running", lambda _: b"late"))
+        with anyio.fail_after(10):
+            await writer.commit(lambda transaction: transaction.put(b"record", b"content"))
+        writer.close()
+        with store.read() as reader:
+            return reader.get(b"record")
+
+    assert anyio.run(main) == b"content"

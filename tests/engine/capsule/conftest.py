@@ -27,20 +27,18 @@ def play(store: MemoryStore, story: Story) -> Any:
 def record(store: MemoryStore, name: str, task: Task[..., Any], **inputs: Any) -> Run[Any]:
     """A run of that name, which has ended."""
 
-    async def story(engine: Engine) -> Run[Any]:
-        run = await engine.with_runcontext(name=name).run(task, **inputs)
-        await run.wait.aio()
-        return run
-
-    run: Run[Any] = play(store, story)
-    return run
+    return _ended(store, lambda engine: engine.with_runcontext(name=name).run(task, **inputs))
 
 
 def again(store: MemoryStore, name: str, source: str, **options: Any) -> Run[Any]:
     """A rerun of that name, which has ended."""
 
+    return _ended(store, lambda engine: engine.with_runcontext(name=name).rerun(source, **options))
+
+
+def _ended(store: MemoryStore, start: Callable[[Engine], Awaitable[Run[Any]]]) -> Run[Any]:
     async def story(engine: Engine) -> Run[Any]:
-        run = await engine.with_runcontext(name=name).rerun(source, **options)
+        run = await start(engine)
         await run.wait.aio()
         return run
 
