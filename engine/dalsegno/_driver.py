@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,6 +70,8 @@ class Driver:
         self._threads = anyio.CapacityLimiter(THREADS)
         self._live: dict[int, LiveRun] = {}
         self._elsewhere: dict[int, Elsewhere] = {}
+        self._unrecorded: set[int] = set()
+        """Those of the live runs whose record is on its way."""
         self._failed: dict[int, Future[RunRecord]] = {}
         """Of runs whose end could not be recorded here, what is told to whoever waits for them."""
         ledger.holds.lost = self._lost
@@ -102,8 +103,26 @@ class Driver:
         if start.taken is not None:
             return await self._take_whole(start)
         nested = current.get() is not None
+        if start.may_begin and not self._observers:
+            return await self._begin(start, nested)
         record: RunRecord = await self._tasks.start(self._drive, start, nested)
         return record
+
+    async def _begin(self, start: Start, nested: bool) -> RunRecord:
+        """Start a prepared run while it is being recorded; it is stopped if it cannot be, or if the caller is cancelled before."""
+        opening = start.opening(self._ledger)
+        action = self._root(start, opening.run, opening.root, nested)
+        self._enter(action.run, start)
+        self._unrecorded.add(opening.run.id)
+        self._tasks.start_soon(self._execute, action, start)
+        try:
+            await self._ledger.open(opening)
+        except BaseException:
+            action.run.stop()
+            raise
+        finally:
+            self._unrecorded.discard(opening.run.id)
+        return opening.run
 
     def supervise(self, elsewhere: Elsewhere) -> None:
         """Wait for a run that has a process of its own."""
@@ -136,7 +155,7 @@ class Driver:
         while True:
             await anyio.sleep(LOOK)
             try:
-                tenures = self._ledger.tenures([*self._live])
+                tenures = self._ledger.tenures(self._live.keys() - self._unrecorded)
             except DalsegnoError:  # whoever records something gets it too, and says so
                 continue
             for run_id, tenure in tenures.items():
@@ -157,16 +176,23 @@ class Driver:
         except BaseException:
             await give_back(self._ledger, record.id, start.resumed)
             raise
-        live = action.run
         self._failed.pop(record.id, None)
+        self._enter(action.run, start)
+        task_status.started(record)
+        await self._execute(action, start)
+
+    def _enter(self, live: LiveRun, start: Start) -> None:
         live.known.learn(start.values, start.encoded)
-        self._live[record.id] = live
+        self._live[live.record.id] = live
+
+    async def _execute(self, action: LiveAction, start: Start) -> None:
+        """Execute a run to its end."""
+        live = action.run
         outcome: Outcome | None = None
         try:
-            task_status.started(record)
             if self._observers:
-                notify(self._observers, "run_started", record)
-                notify(self._observers, "action_started", record, root)
+                notify(self._observers, "run_started", live.record)
+                notify(self._observers, "action_started", live.record, action.record)
             with captured(), live.scope:
                 try:
                     outcome = await action.root_outcome()
@@ -225,12 +251,12 @@ class Driver:
         """Record a run that has ended as it begins: its root takes over a recorded result."""
         run = start.run._replace(phase=Phase.SUCCEEDED, ended_at=start.run.started_at)
         try:
-            record, root = await replace(start, run=run).record(self._ledger)
+            record, root = await start._replace(run=run).record(self._ledger)
         except RunNotFoundError:
             if start.run.relation is not None:
                 raise
             # What was cached was removed since it was found.
-            return await self.start(replace(start, taken=None, sources=()))
+            return await self.start(start._replace(taken=None, sources=()))
         if self._observers:
             notify(self._observers, "run_started", record)
             notify(self._observers, "action_reused", record, root)

@@ -15,8 +15,10 @@ committed: what is undone was not stored.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dalsegno._pins import sweeps
-from dalsegno._puts import Kept, put_missing
+from dalsegno._puts import Kept, Put, put_missing
 from dalsegno_storage.protocol import Writer as Transaction
 
 
@@ -37,6 +39,13 @@ class Fence:
         if kept.seen != self._count:
             put_missing(transaction, [kept.put])
             self._looked_up.append(kept)
+
+    def refer(self, transaction: Transaction, template: Kept | None, puts: Sequence[Put]) -> None:
+        """Have everything there that a record refers to which this transaction writes."""
+        if template is not None:
+            self.ensure(transaction, template)
+        if puts:
+            put_missing(transaction, puts)
 
     def committed(self) -> None:
         """The transaction has been committed, and the next has not begun."""

@@ -13,10 +13,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from secrets import randbelow
+from threading import Lock
+from typing import NamedTuple
 
 from dalsegno import _records as records
+from dalsegno._completion import Completion
 from dalsegno._fence import Fence
 from dalsegno._listing import run_of
+from dalsegno._notes import Notes
 from dalsegno._ownership import USUAL, Holds, Manner, Owner, Tenure, put_tenure, tenure_of
 from dalsegno._phases import advance
 from dalsegno._puts import (
@@ -38,16 +43,30 @@ from dalsegno._puts import (
 )
 from dalsegno._reading import Reading
 from dalsegno._references import may_hold_files, of_value
+from dalsegno._tickets import Landed
 from dalsegno._values import Encoded
-from dalsegno._writer import Make, Writer
+from dalsegno._writer import Writer
 from dalsegno.codec import BlobSource
 from dalsegno.errors import RunExistsError, RunNotFoundError, RunTakenOverError
 from dalsegno.models import ActionRecord, RunRecord, Values
 from dalsegno_storage.digest import digest as content_digest
+from dalsegno_storage.errors import StoreError
 from dalsegno_storage.objects import Prepared, Streamed, object_key
 from dalsegno_storage.pieces import CHUNK_SIZE
 from dalsegno_storage.protocol import Reader, Store
 from dalsegno_storage.protocol import Writer as Transaction
+
+GAP = 1 << 16
+"""How far apart the ids of runs may be that begin while the clock stands behind the newest."""
+
+
+class Opening(NamedTuple):
+    """A run and its root with what records them."""
+
+    run: RunRecord
+    root: ActionRecord
+    operation: Callable[[Transaction], None]
+    landed: Landed
 
 
 class Ledger(Reading):
@@ -59,6 +78,8 @@ class Ledger(Reading):
         self.owner = Owner(self.owners)
         self.holds = Holds()
         self.writer = Writer(store, self)
+        self._numbering = Lock()
+        self._last_id = 0
 
     def close(self) -> None:
         """Write what is waiting, and give up the runs that this one owns; the store itself stays open."""
@@ -150,39 +171,28 @@ class Ledger(Reading):
                 self.writer.commit_blocking(partial(put_pairs, pairs=part), size=PART_BYTES)
 
     async def complete(self, end: End) -> None:
-        """Record how an action ended, with the objects it refers to; wait for the disk if that is wanted."""
-        if end.durable or not small(end.puts):
+        """Record how an action ended, with the objects it refers to; wait for the disk if that is wanted, or if so much waits
+        to be written that it would be far behind."""
+        if end.durable or self.writer.is_behind or not small(end.puts):
             await self._ahead(end.puts)
-            await self.writer.commit(self._completion(end), landed=partial(is_there, end.record))
+            completion = self._completion(end)
+            await self.writer.commit(completion, landed=completion.landed)
         else:
             self.complete_soon(end)
 
     def complete_blocking(self, end: End) -> None:
         """The same for a thread without an event loop."""
-        if end.durable or not small(end.puts):
+        if end.durable or self.writer.is_behind or not small(end.puts):
             self._ahead_blocking(end.puts)
-            self.writer.commit_blocking(self._completion(end), landed=partial(is_there, end.record))
+            completion = self._completion(end)
+            self.writer.commit_blocking(completion, landed=completion.landed)
         else:
             self.complete_soon(end)
 
     def complete_soon(self, end: End) -> None:
         """The same, waited for by nobody."""
-        action = end.record
-        key = records.action_key(action.run_id, action.seq, action.path)
-        data = records.pack_action(action)
-
-        def make(transaction: Transaction) -> bytes | None:
-            if not self.holds.holds(transaction, action.run_id) or is_over(transaction, key, action.attempts):
-                return None
-            self._refer(transaction, end.template, end.puts)
-            return data
-
-        def make_cached(transaction: Transaction) -> bytes | None:
-            return records.pack_cached(action) if self.holds.holds(transaction, action.run_id) else None
-
-        self.writer.put_lazily(key, make)
-        if end.call:
-            self.writer.put_lazily(records.cache_key(end.call), make_cached)
+        completion = Completion(self.holds, self._fence, end)
+        self.writer.put_lazily(completion.key, completion.lazily)
 
     async def create(
         self,
@@ -196,33 +206,52 @@ class Ledger(Reading):
     ) -> tuple[RunRecord, ActionRecord]:
         """Record a new run and its root, all or nothing; RunExistsError when the name is taken.
 
-        The `manner` in which it is executed is noted for whoever resumes it.
-
-        The run's id is made inside: the time, or one more than the newest id when the clock stands behind it. `puts` and
-        `kept` are the objects that run and root refer to. `sources` are the runs that it takes something from as it is
-        recorded there: RunNotFoundError when one has been removed.
+        The `manner` in which it is executed is noted for whoever resumes it. `puts` and `kept` are the objects that run and
+        root refer to. `sources` are the runs that it takes something from as it is recorded there: RunNotFoundError when one
+        has been removed.
         """
         await self._ahead([*(each.put for each in kept), *puts])
-        self.owner.take()
-        created: tuple[RunRecord, ActionRecord] | None = None
+        opening = self.opening(run, root, puts, kept, sources, manner=manner)
+        await self.writer.commit_unless_cancelled(opening.operation, landed=opening.landed)
+        return opening.run, opening.root
 
-        def operation(transaction: Transaction) -> tuple[RunRecord, ActionRecord]:
-            nonlocal created
+    def opening(
+        self,
+        run: RunRecord,
+        root: Callable[[RunRecord], ActionRecord],
+        puts: Sequence[Put],
+        kept: Sequence[Kept] = (),
+        sources: Sequence[int] = (),
+        *,
+        manner: Manner = USUAL,
+    ) -> Opening:
+        """The same, still to be committed; the puts are small. The run's id is the time, or more than the newest id when the
+        clock stands behind that."""
+        self.owner.take()
+        with self._store.read() as reader:
+            newest = next(iter(reader.scan(*records.RUNS, reverse=True)), None)
+        with self._numbering:
+            last = max(self._last_id, 0 if newest is None else records.run_id_of(newest[0]))
+            now = time.time_ns()
+            # Another process may take the next number at the same moment.
+            run_id = self._last_id = now if now > last else last + 1 + randbelow(GAP)
+        new = run._replace(id=run_id)
+        action = root(new)
+
+        def operation(transaction: Transaction) -> None:
             name = records.name_key(run.project, run.domain, run.name)
-            if transaction.get(name) is not None:
+            if transaction.has(name):
                 raise RunExistsError(run.name, run.project, run.domain)
-            newest = next(iter(transaction.scan(*records.RUNS, reverse=True)), None)
-            run_id = time.time_ns()
-            if newest is not None:
-                run_id = max(run_id, records.run_id_of(newest[0]) + 1)
-            new = run._replace(id=run_id)
-            action = root(new)
+            if transaction.has(records.run_key(run_id)):
+                raise StoreError(
+                    f"another process began a run at the same moment as {run.name!r}; start it again"
+                )
             for source in sources:
-                if transaction.get(records.run_key(source)) is None:
+                if not transaction.has(records.run_key(source)):
                     raise RunNotFoundError(
                         f"number {source}", (), "", "it was removed after this run was asked for"
                     )
-            self._refer(transaction, None, puts)
+            self._fence.refer(transaction, None, puts)
             for each in kept:
                 self._fence.ensure(transaction, each)
             if not new.phase.is_terminal:
@@ -233,13 +262,15 @@ class Ledger(Reading):
             for key in records.index_keys(new):
                 transaction.put(key, b"")
             transaction.put(records.action_key(run_id, 0, action.path), records.pack_action(action))
-            created = new, action
-            return created
 
         def landed(reader: Reader) -> bool:
-            return created is not None and _is_run_there(reader, created[0]) and is_there(created[1], reader)
+            return _is_run_there(reader, new) and is_there(action, reader)
 
-        return await self.writer.commit_unless_cancelled(operation, landed=landed)
+        return Opening(new, action, operation, landed)
+
+    async def open(self, opening: Opening) -> None:
+        """Record a run that has begun already, with the first that is recorded of what it does, or alone in a moment."""
+        await self.writer.commit_ahead(opening.operation, landed=opening.landed)
 
     def began_soon(self, action: Begun) -> None:
         """Have it recorded that an action runs, unless its end is handed in before that is written, or was before.
@@ -254,7 +285,7 @@ class Ledger(Reading):
             now = action.record
             if not self.holds.holds(transaction, now.run_id) or is_over(transaction, key, now.attempts):
                 return None
-            self._refer(transaction, action.kept, action.puts)
+            self._fence.refer(transaction, action.kept, action.puts)
             return records.pack_action(now)
 
         self.writer.put_lazily_once(key, make)
@@ -266,38 +297,20 @@ class Ledger(Reading):
     async def began(self, action: ActionRecord, puts: Sequence[Put], template: Kept | None) -> None:
         """Record that an action runs, and wait for the disk; from then on its inputs can be read from the store."""
         await self._ahead(puts)
-        operation = self._completion(End(action, puts, template=template))
-        await self.writer.commit(operation, landed=partial(is_there, action))
+        completion = self._completion(End(action, puts, template=template))
+        await self.writer.commit(completion, landed=completion.landed)
 
     def began_blocking(self, action: ActionRecord, puts: Sequence[Put], template: Kept | None) -> None:
         """The same for a thread without an event loop."""
         self._ahead_blocking(puts)
-        operation = self._completion(End(action, puts, template=template))
-        self.writer.commit_blocking(operation, landed=partial(is_there, action))
+        completion = self._completion(End(action, puts, template=template))
+        self.writer.commit_blocking(completion, landed=completion.landed)
 
-    def _refer(self, transaction: Transaction, template: Kept | None, puts: Sequence[Put]) -> None:
-        """Have everything there that a record refers to which this transaction writes."""
-        if template is not None:
-            self._fence.ensure(transaction, template)
-        if puts:
-            put_missing(transaction, puts)
-
-    def _completion(self, end: End) -> Callable[[Transaction], None]:
-        """The operation that records how an action stands; a record that is terminal already stays as it is."""
-        action = end.record
-        key = records.action_key(action.run_id, action.seq, action.path)
-        self.writer.forget(key)
-        data = records.pack_action(action)
-
-        def operation(transaction: Transaction) -> None:
-            self.holds.check(transaction, action.run_id)
-            if not is_over(transaction, key, action.attempts):
-                self._refer(transaction, end.template, end.puts)
-                transaction.put(key, data)
-                if end.call:
-                    transaction.put(records.cache_key(end.call), records.pack_cached(action))
-
-        return operation
+    def _completion(self, end: End) -> Completion:
+        """What records how an action stands, in the place of what is still to be written of it."""
+        completion = Completion(self.holds, self._fence, end)
+        self.writer.forget(completion.key)
+        return completion
 
     async def end(self, run: RunRecord, end: End, left: Sequence[End] = ()) -> RunRecord:
         """Record the end of a run and of its root together; gives the run as recorded.
@@ -376,22 +389,6 @@ class Ledger(Reading):
                 put_tenure(transaction, run_id, tenure._replace(stop=reason))
 
         await self.writer.commit(operation, landed=lambda reader: tenure_of(reader, run_id).stop is not None)
-
-
-class Notes:
-    """Lazy puts for one run, made as long as it is this ledger's."""
-
-    __slots__ = ("_holds", "_run_id", "_writer")
-
-    def __init__(self, writer: Writer, holds: Holds, run_id: int) -> None:
-        self._writer, self._holds, self._run_id = writer, holds, run_id
-
-    def put_lazily(self, key: bytes, make: Make) -> None:
-        """Have `make()` stored under `key` with one of the next commits."""
-        self._writer.put_lazily(
-            key,
-            lambda transaction: make(transaction) if self._holds.holds(transaction, self._run_id) else None,
-        )
 
 
 def _is_run_there(reader: Reader, run: RunRecord) -> bool:

@@ -124,6 +124,7 @@ class LiveRun:
 
     def stop(self) -> None:
         """Cancel everything that the run does in its event loop, from there."""
-        self.scope.cancel()
+        if not self.ended:
+            self.scope.cancel()
         for scope in list(self.scopes):
             scope.cancel()

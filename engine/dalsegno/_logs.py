@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from dalsegno import _records as records
-from dalsegno._writer import Make
+from dalsegno._tickets import Make
 
 CHUNK_CHARS = 16 << 10
 """A chunk that has grown to so many characters takes no more."""

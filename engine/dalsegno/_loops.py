@@ -79,10 +79,12 @@ class AsyncioWait:
         self.future: asyncio.Future[None] = loop.create_future()
 
     def done(self) -> None:
+        if asyncio_loop() is self.loop:  # another thread would have to wake it
+            return self._resolve()
         try:
             self.loop.call_soon_threadsafe(self._resolve)
         except RuntimeError:  # the loop has been closed: nobody waits any more
-            return
+            return None
 
     def _resolve(self) -> None:
         if not self.future.done():

@@ -29,6 +29,11 @@ class LogLine:
     attempt: int = 1
 
 
+REMEMBERED = 1000
+"""Of so many actions it is remembered where they are, since finding one by its name reads all keys of the run; and so many
+templates are kept as they were read."""
+
+
 class Blobs:
     """The contents of recorded files, checked: whole, or piece by piece."""
 
@@ -52,6 +57,9 @@ class Reading:
         self._store = store
         self.owners = Owners(store)
         self.blob = Blobs(store)
+        self._keys: dict[tuple[int, str], bytes] = {}
+        """Where actions of runs that have ended are, by run and name."""
+        self._templates: dict[bytes, TaskTemplate] = {}
 
     # Objects
 
@@ -70,7 +78,12 @@ class Reading:
 
     def template(self, digest: bytes) -> TaskTemplate:
         """The task template with that digest."""
-        return records.unpack_template(self.get("template", digest))
+        known = self._templates.get(digest)
+        if known is None:
+            if len(self._templates) >= REMEMBERED:
+                self._templates.clear()
+            known = self._templates[digest] = records.unpack_template(self.get("template", digest))
+        return known
 
     def has(self, digest: bytes) -> bool:
         """Whether the object is there; it may be gone as soon as this is known."""
@@ -195,8 +208,16 @@ class Reading:
         """The action of that name; ActionNotFoundError with near matches, also when two have it."""
         if name == ROOT_NAME:
             return self.action_by_seq(run.id, 0)
+        key = self._keys.get((run.id, name))
+        if key is not None:
+            with self._store.read() as reader:
+                data = reader.get(key)
+            if data is not None:
+                return records.unpack_action(run.id, records.seq_of(key), data)
         found = self._named(run.id, name)
         if len(found) == 1:
+            if run.phase.is_terminal:  # no second one of that name comes any more
+                self._remember(run.id, name, found[0])
             return found[0]
         where = f"run {run.name!r}"
         if found:
@@ -204,6 +225,11 @@ class Reading:
             raise ActionNotFoundError(name, (), where, f"there are {longer}; use the longer name")
         known = [action.name for action in self.actions(run.id)]
         raise ActionNotFoundError(name, known, where, f"`dalsegno get action {run.name}` lists those it has")
+
+    def _remember(self, run_id: int, name: str, action: ActionRecord) -> None:
+        if len(self._keys) >= REMEMBERED:
+            self._keys.clear()
+        self._keys[run_id, name] = records.action_key(run_id, action.seq, action.path)
 
     def _named(self, run_id: int, name: str) -> list[ActionRecord]:
         wanted = split_action_name(name)

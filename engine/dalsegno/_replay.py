@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import reduce
 from importlib import import_module
 from itertools import islice
@@ -86,7 +85,7 @@ async def replay(engine: Engine, run: str) -> Replay:
     task = current_task(ledger.template(top.template))
     settings = RunSettings(project=record.project, domain=record.domain, disable_run_cache=True)
     start = again(engine, settings, Request(run, task_template=task))
-    new = await engine.start(replace(start, source=DurableOnly(ledger, record, top)))
+    new = await engine.start(start._replace(source=DurableOnly(ledger, record, top)))
     await new.wait.aio()
     trees = Trees(Side(ledger, record, top), Side(ledger, new.record, ledger.root(new.record.id)))
     root = Pair(trees.old.action, trees.new.action)

@@ -132,7 +132,7 @@ class _Repeater:
 
     async def whole(self) -> Repetition:
         start = self._again(self._run, self._top)
-        run = await self._ended(replace(start, source=DurableOnly(self._ledger, self._run, self._top)))
+        run = await self._ended(start._replace(source=DurableOnly(self._ledger, self._run, self._top)))
         trees = Trees(
             Side(self._ledger, self._run, self._top),
             Side(self._ledger, run.record, self._ledger.root(run.record.id)),
@@ -148,7 +148,7 @@ class _Repeater:
         for run, action in self._below(known):
             children = known.children(action)
             served = _Served(children)
-            new = await self._ended(replace(self._again(run, action), earlier=partial(_itself, served)))
+            new = await self._ended(self._again(run, action)._replace(earlier=partial(_itself, served)))
             runs.append(new)
             pair = Pair(action, self._ledger.root(new.record.id))
             came = [child.record for child in new.actions() if child.record.parent == 0]

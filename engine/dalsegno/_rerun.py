@@ -56,6 +56,7 @@ def again(place: Place, settings: RunSettings, request: Request) -> Start:
         new = _fitting(task, ledger, ledger.named(action.inputs), changed, _classes_for(task, code))
     new |= task.interface.convert(changed, source=request.source, partial=True)
     encoded = _overlaid(task, kept, new, action)
+    reached = code.reached(task).digest
     relation = Relation(
         kind="rerun" if request.task_template is None else "fork",
         run=old.name,
@@ -64,7 +65,7 @@ def again(place: Place, settings: RunSettings, request: Request) -> Start:
         action=action.name,
         changed_inputs=tuple(sorted(_differing(recorded, parts_of(encoded.values)))),
         source_code_digest=template.code_digest,
-        code_digest=code.reached(task).digest,
+        code_digest=reached,
         recover=request.recover,
         forced=request.forced,
     )
@@ -80,10 +81,12 @@ def again(place: Place, settings: RunSettings, request: Request) -> Start:
         code,
         None,
         encoded,
+        code_digest=reached,
         manifest=manifest,
         relation=relation,
+        kept=kept_manifest,
+        sources=(old.id,),
     )
-    start = replace(start, sources=(old.id,), kept=(*start.kept, *kept_manifest))
     return start if source is None else _recovering(start, source, template)
 
 
@@ -94,7 +97,7 @@ def _recovering(start: Start, source: Source, template: TaskTemplate) -> Start:
     if start.task.name == template.name and values_digest(top.inputs) == start.encoded.digest:
         found = source.result_for(start.root_record(start.run), start.template.basis, top)
         taken = None if found is None else (found, "recover")
-    return replace(start, source=source, taken=taken)
+    return start._replace(source=source, taken=taken)
 
 
 def find_source(place: Place, settings: RunSettings, run_name: str) -> RunRecord:

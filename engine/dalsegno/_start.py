@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dalsegno._cache import cached, call_digest
 from dalsegno._earlier import Earlier, next_attempt
 from dalsegno._identity import ROOT_KEY
-from dalsegno._ledger import Ledger
+from dalsegno._ledger import Ledger, Opening
 from dalsegno._ownership import CacheUse, Manner, Tenure
-from dalsegno._puts import Kept, Put
+from dalsegno._puts import Kept, Put, small
 from dalsegno._redaction import Redactor
 from dalsegno._reuse import Source, taken_over
 from dalsegno._secrets import recorded
@@ -44,8 +43,7 @@ class Place(Protocol):
     def redactor(self) -> Redactor: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """A run to be: its record without an id, its root, its code, and the objects to store with it.
 
     `puts` and `kept` are the objects that it refers to, but for those that runs have whose ids are in `sources`.
@@ -53,7 +51,7 @@ class Start:
     is to get what was recorded. `source` is the run that results are taken from, and `taken` the recorded action whose
     result the whole run takes over, with the kind of origin. `resumed` is who had a run that is recorded already and goes
     on. `earlier` gives what answers calls from the run's own record; it is asked for once nobody else adds to that.
-    `most` is how many bodies execute at once, 0 for any number.
+    `most` is how many bodies execute at once, 0 for any number. `named` says that the run's name was not made up.
     """
 
     run: RunRecord
@@ -73,6 +71,7 @@ class Start:
     resumed: Tenure | None = None
     earlier: Callable[[], Earlier] | None = None
     most: int = 0
+    named: bool = False
 
     async def record(self, ledger: Ledger) -> tuple[RunRecord, ActionRecord]:
         """Record that the run begins, or goes on here; gives the run and its root."""
@@ -82,14 +81,34 @@ class Start:
                 self.run, self.resumed, lambda recorded: next_attempt(recorded, recorded, at)
             )
             return self.run, root
-        return await ledger.create(
-            self.run,
-            self.root_record,
-            self.puts,
-            self.kept,
-            self.sources,
-            manner=Manner(self.durable, self.caching, self.most),
+        return await ledger.create(*self._new(), manner=self._manner)
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether the body may begin while the run is being recorded: not where it could turn out that somebody else has
+        begun it, not where it may read its inputs from the store, and not where it could keep the record from being
+        written, as one in C may that is not async."""
+        return (
+            self.resumed is None
+            and not self.named
+            and self.task.is_async
+            and not self.task.at_most_once
+            and not self.puts
+            and small([each.put for each in self.kept])
         )
+
+    def opening(self, ledger: Ledger) -> Opening:
+        """What records that a new run begins; see `may_begin`."""
+        return ledger.opening(*self._new(), manner=self._manner)
+
+    def _new(
+        self,
+    ) -> tuple[RunRecord, Callable[[RunRecord], ActionRecord], list[Put], tuple[Kept, ...], tuple[int, ...]]:
+        return self.run, self.root_record, self.puts, self.kept, self.sources
+
+    @property
+    def _manner(self) -> Manner:
+        return Manner(self.durable, self.caching, self.most)
 
     def root_record(self, run: RunRecord) -> ActionRecord:
         """The record of the root action, once the run has an id."""
@@ -125,14 +144,15 @@ def first(
     values = task.interface.accept(args, dict(kwargs))
     code = place.codebase.live(task, settings)
     encoded = encode_named(values.items())
-    start = prepare(place, settings, task, code, values, encoded, manifest=code.manifest)
+    reached = code.reached(task).digest
+    start = prepare(place, settings, task, code, values, encoded, code_digest=reached, manifest=code.manifest)
     if task.cache is None or encoded.opaque or start.caching != "use":
         return start
     root = start.root_record(start.run)
     inputs = parts_of(encoded.values)
     call = call_digest(task, task.cache, start.template.basis, inputs, root.classes, code.stubs)
     found = cached(place.ledger, task.cache, call)
-    return start if found is None else replace(start, taken=(found, "cache"), sources=(found.run_id,))
+    return start if found is None else start._replace(taken=(found, "cache"), sources=(found.run_id,))
 
 
 def prepare(
@@ -143,8 +163,11 @@ def prepare(
     values: dict[str, Any] | None,
     encoded: Encoded,
     *,
+    code_digest: bytes,
     manifest: bytes,
     relation: Relation | None = None,
+    kept: tuple[Kept, ...] = (),
+    sources: tuple[int, ...] = (),
 ) -> Start:
     """Put together what a run needs; the settings are complete but for those that the engine decides."""
     ledger = place.ledger
@@ -160,7 +183,7 @@ def prepare(
         template=template.digest,
         bundle=code.bundle,
         manifest=manifest,
-        code_digest=code.reached(task).digest,
+        code_digest=code_digest,
         phase=Phase.RUNNING,
         started_at=time.time_ns(),
         labels=dict(settings.labels),
@@ -176,10 +199,11 @@ def prepare(
         encoded,
         settings.env_vars,
         ledger.objects(encoded),
-        (*code.kept, template.kept),
-        (),
+        (*code.kept, template.kept, *kept),
+        sources,
         (settings.durability or own.durability) != "relaxed",
         template,
         "off" if settings.disable_run_cache else "overwrite" if settings.overwrite_cache else "use",
         most=settings.max_action_concurrency,
+        named=settings.name is not None,
     )

@@ -1,10 +1,10 @@
-"""What is handed to the writer's thread: an operation, and who waits for it."""
+"""What is handed to the writer's thread, such as an operation and who waits for it."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
 from dalsegno._loops import AsyncioWait, Wait
 from dalsegno_storage.protocol import Reader
@@ -17,6 +17,34 @@ T = TypeVar("T")
 
 Landed = Callable[[Reader], bool]
 """Tells whether what an operation was to write is there."""
+
+
+Make = Callable[[Transaction], bytes | None]
+"""Makes the value of a lazy put at the moment of writing; None leaves the key alone."""
+
+Notice = Callable[[], None]
+"""Is called in the writer's thread; it must not raise, but for what handing in says of a writer that is closed."""
+
+
+class Watch(Protocol):
+    """Is told of every transaction, in the writer's thread."""
+
+    def begin(self, transaction: Transaction) -> None:
+        """A transaction has begun; the one before it may not have been committed."""
+
+    def committed(self) -> None:
+        """It has been committed."""
+
+
+class UnmakeableError(Exception):
+    """The value of a lazy put could not be made."""
+
+
+class FailedError(Exception):
+    """A transaction failed: before it began, at work, or in its commit; `__cause__` is why."""
+
+    def __init__(self, *, begun: bool, committing: bool) -> None:
+        self.begun, self.committing = begun, committing
 
 
 class Blocked:
@@ -38,7 +66,17 @@ class Blocked:
 class Ticket(Generic[T]):
     """One operation on its way, and who waits for it."""
 
-    __slots__ = ("_unclaimed", "error", "finished", "landed", "operation", "result", "size", "waiter")
+    __slots__ = (
+        "_unclaimed",
+        "error",
+        "finished",
+        "landed",
+        "leads",
+        "operation",
+        "result",
+        "size",
+        "waiter",
+    )
 
     def __init__(
         self,
@@ -54,6 +92,8 @@ class Ticket(Generic[T]):
         self.result: T | None = None
         self.error: BaseException | None = None
         self.finished = False
+        self.leads = False
+        """Whether it is run ahead of the lazy puts of its group, and may wait a moment for others to go with."""
         self._unclaimed: list[None] | None = None
 
     def make_withdrawable(self) -> None:

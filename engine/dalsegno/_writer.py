@@ -22,6 +22,11 @@ An operation may rely on every lazy put that was handed in before it: when the s
 the next group and the operations of this group get the error. A lazy put whose value cannot even be made is dropped with
 a logged error; what others rely on is made before it is handed in.
 
+An operation that *leads* is run ahead of the lazy puts of its group: it records a run that has begun already, and what is
+recorded lazily of the run comes behind it.
+
+One file, since what the thread does with a commit that failed is what it promised to whoever handed something in.
+
 Threads share the lazy puts through single dictionary operations only, which the interpreter makes atomic.
 """
 
@@ -32,13 +37,24 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from operator import itemgetter
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TypeVar, cast
 
-from dalsegno._loops import cancel_again, new_wait
-from dalsegno._tickets import Blocked, Landed, Ticket, wake
+from dalsegno._loops import Wait, cancel_again, new_wait
+from dalsegno._tickets import (
+    Blocked,
+    FailedError,
+    Landed,
+    Make,
+    Notice,
+    Ticket,
+    UnmakeableError,
+    Watch,
+    wake,
+)
 from dalsegno_storage.errors import (
     DamagedObjectError,
     DamagedRecordError,
@@ -51,9 +67,6 @@ from dalsegno_storage.errors import (
 from dalsegno_storage.protocol import Store
 from dalsegno_storage.protocol import Writer as Transaction
 
-if TYPE_CHECKING:
-    pass
-
 T = TypeVar("T")
 
 _logger = logging.getLogger("dalsegno")
@@ -61,41 +74,20 @@ _logger = logging.getLogger("dalsegno")
 MOMENT = 0.3
 """How many seconds other writers are waited for when somebody wants to leave."""
 
+PATIENCE = 0.0005
+"""How long something that leads others waits for the first of them, in seconds."""
+
 DELAY = 0.02
 """How far behind a lazy put may be, in seconds."""
 
-Make = Callable[[Transaction], bytes | None]
-"""Makes the value of a lazy put at the moment of writing; None leaves the key alone."""
-
-Notice = Callable[[], None]
-"""Is called in the writer's thread; it must not raise, but for what handing in says of a writer that is closed."""
+BEHIND = 1000
+"""How many lazy puts may wait before whoever hands in another one waits too."""
 
 _OF_ONE_THING = (ObjectNotFoundError, DamagedObjectError, DamagedRecordError)
 """What a store says of one object or record, while others can be written."""
 
 GROUP_BYTES = 8 << 20
 """A group is closed when the sizes announced for its operations reach this."""
-
-
-class Watch(Protocol):
-    """Is told of every transaction, in the writer's thread."""
-
-    def begin(self, transaction: Transaction) -> None:
-        """A transaction has begun; the one before it may not have been committed."""
-
-    def committed(self) -> None:
-        """It has been committed."""
-
-
-class _UnmakeableError(Exception):
-    """The value of a lazy put could not be made."""
-
-
-class _FailedError(Exception):
-    """A transaction failed: before it began, at work, or in its commit; `__cause__` is why."""
-
-    def __init__(self, *, begun: bool, committing: bool) -> None:
-        self.begun, self.committing = begun, committing
 
 
 class Writer:
@@ -105,6 +97,7 @@ class Writer:
         self._store = store
         self._watch = watch
         self._queue: SimpleQueue[Ticket[object] | None] = SimpleQueue()
+        self._leads: deque[Ticket[object]] = deque()
         self._lazy: dict[bytes, Make] = {}
         self._notices: deque[Notice] = deque()
         self._looks = False  # the thread looks after what is lazy by itself, so that nobody has to wake it
@@ -137,11 +130,20 @@ class Writer:
     ) -> T:
         """The same, but cancelling the caller takes back what has not begun, and does not keep it from the result of what
         has; the caller is cancelled again where it waits next."""
-        ticket = Ticket(operation, landed, 0, waiter := new_wait())
+        return await self._unless_cancelled(Ticket(operation, landed, 0, new_wait()))
+
+    async def commit_ahead(self, operation: Callable[[Transaction], T], *, landed: Landed | None = None) -> T:
+        """The same for what lazy puts that are handed in from now on rely on: it is run before those that are in its group.
+        Until others come to go with it, it is waited for `PATIENCE` seconds."""
+        ticket = Ticket(operation, landed, 0, new_wait())
+        ticket.leads = True
+        return await self._unless_cancelled(ticket)
+
+    async def _unless_cancelled(self, ticket: Ticket[T]) -> T:
         ticket.make_withdrawable()
         self._put(ticket)
         try:
-            await waiter
+            await cast(Wait, ticket.waiter)
         except BaseException:
             if ticket.withdraw():
                 raise
@@ -185,6 +187,11 @@ class Writer:
         self._notices.append(notice)
         if not self._looks:
             self._queue.put(None)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so many lazy puts wait that others had better wait for the disk."""
+        return len(self._lazy) > BEHIND
 
     def forget(self, key: bytes) -> None:
         """Take back a lazy put that has not been written yet."""
@@ -234,7 +241,11 @@ class Writer:
     def _put(self, ticket: Ticket[T]) -> None:
         with self._gate:
             self._ready()
-            self._queue.put(cast("Ticket[object]", ticket))
+            if ticket.leads:
+                self._leads.append(cast("Ticket[object]", ticket))
+                self._queue.put(None)
+            else:
+                self._queue.put(cast("Ticket[object]", ticket))
 
     def _work(self) -> None:
         closing = False
@@ -250,6 +261,8 @@ class Writer:
                     group.append(ticket)
                     size += ticket.size
             lazy = self._take_lazy()
+            # After what is lazy: whatever that relies on is taken with it, or was before.
+            group[:0] = [self._leads.popleft() for _ in range(len(self._leads))]
             if group or lazy:
                 self._write(group, lazy)
                 wake(group)
@@ -279,8 +292,17 @@ class Writer:
                 if monotonic() >= self._next_look:
                     self._ask()
                 return [ticket], ticket.size
+            if self._leads:
+                return self._company()
             if self._closed:
                 return [], 0
+
+    def _company(self) -> tuple[list[Ticket[object]], int]:
+        """What comes in a moment, to go with what leads."""
+        with suppress(Empty):
+            ticket = self._queue.get(timeout=PATIENCE)
+            return ([], 0) if ticket is None else ([ticket], ticket.size)
+        return [], 0
 
     def _ask(self) -> None:
         """Ask every notice that has been handed in."""
@@ -297,7 +319,7 @@ class Writer:
         try:
             self._transact(group, lazy)
             self._unwritten = None
-        except _FailedError as failed:
+        except FailedError as failed:
             error = cast(BaseException, failed.__cause__)
             alone = len(group) == 1 and not lazy
             group, lazy = self._not_landed(failed, group, lazy)
@@ -308,15 +330,18 @@ class Writer:
                 for ticket in group:
                     ticket.error = error
                 return
+            for ticket in group:
+                if ticket.leads:
+                    self._write([ticket], [])
             unwritten = self._write_alone(lazy)
             for ticket in group:
-                if unwritten is None:
+                if not ticket.leads and unwritten is None:
                     self._write([ticket], [])
-                else:
+                elif not ticket.leads:
                     ticket.error = unwritten
 
     def _not_landed(
-        self, failed: _FailedError, group: list[Ticket[object]], lazy: list[tuple[bytes, Make]]
+        self, failed: FailedError, group: list[Ticket[object]], lazy: list[tuple[bytes, Make]]
     ) -> tuple[list[Ticket[object]], list[tuple[bytes, Make]]]:
         """What a transaction that failed has not written; the operations that it has written have their results."""
         if not failed.committing or isinstance(failed.__cause__, StoreDamagedError):
@@ -342,10 +367,10 @@ class Writer:
         for number, (key, make) in enumerate(lazy):
             try:
                 self._transact([], [(key, make)])
-            except _FailedError as failed:
+            except FailedError as failed:
                 if not self._not_landed(failed, [], [(key, make)])[1]:
                     continue
-                if isinstance(failed.__cause__, _UnmakeableError):
+                if isinstance(failed.__cause__, UnmakeableError):
                     _logger.exception("something that an action left could not be recorded")
                     continue
                 error = cast(BaseException, failed.__cause__)
@@ -362,22 +387,25 @@ class Writer:
                 begun = True
                 if self._watch is not None:
                     self._watch.begin(transaction)
+                for ticket in group:
+                    if ticket.leads and ticket.begin():
+                        ticket.result = ticket.operation(transaction)
                 for key, make in lazy:
                     try:
                         value = make(transaction)
                     except Exception as error:
                         if isinstance(error, StoreError) and not isinstance(error, _OF_ONE_THING):
                             raise
-                        raise _UnmakeableError() from error
+                        raise UnmakeableError() from error
                     if value is not None:
                         transaction.put(key, value)
                         self._made[key] = value
                 for ticket in group:
-                    if ticket.begin():
+                    if not ticket.leads and ticket.begin():
                         ticket.result = ticket.operation(transaction)
                 committing = True
         except BaseException as error:
-            raise _FailedError(begun=begun, committing=committing) from error
+            raise FailedError(begun=begun, committing=committing) from error
         self.commits += 1
         if self._watch is not None:
             self._watch.committed()

@@ -47,7 +47,6 @@ from dalsegno.settings import (
     Durability,
     RunOptions,
     RunSettings,
-    checked_count,
     checked_limit,
     checked_redactor,
 )
@@ -112,7 +111,7 @@ class Engine:
         self._ledger: Ledger | None = None
         self._codebase: Codebase | None = None
         self._driver: Driver | None = None
-        self._max_recoveries = checked_count("max_recoveries", max_recoveries)
+        self._max_recoveries = checked_limit("max_recoveries", max_recoveries)
         self._resume_interrupted = resume_interrupted
 
     async def __aenter__(self) -> Self:
@@ -154,7 +153,9 @@ class Engine:
     async def run(self, task: Task[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
         """Start a run of `task`; comes back once it is recorded and started.
 
-        Raises InputError for inputs that do not fit, before anything is recorded.
+        The body of an async task may begin a moment before the record is on disk; if that fails, or the caller is cancelled
+        before, it is stopped and nothing is recorded. That of a sync or `at_most_once` task, of a run with a name of your own,
+        and in an engine with observers begins after it. Raises InputError for inputs that do not fit, before anything is recorded.
         """
         return await self.with_runcontext().run(task, *args, **kwargs)
 

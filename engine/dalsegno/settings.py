@@ -19,6 +19,10 @@ __all__ = ["Durability", "Isolation", "RunOptions", "RunSettings"]
 Durability = Literal["full", "relaxed"]
 Isolation = Literal["private", "process", "environment"]
 
+_COPY_STYLES = get_args(CopyStyle)
+_DURABILITIES = (None, *get_args(Durability))
+_ISOLATIONS = (None, *get_args(Isolation))
+
 
 class RunOptions(TypedDict, total=False):
     """What `with_runcontext` takes: the fields of `RunSettings`, which says what they mean."""
@@ -84,12 +88,12 @@ class RunSettings:
                 raise InvalidNameError("environment variable", key, "it is empty or has '=' or a zero byte")
         if not isinstance(self.root_dir, (str, PathLike, NoneType)):
             raise ConfigError(f"root_dir is a folder as text or a Path, not {type(self.root_dir).__name__}")
-        _check_choice("copy_style", self.copy_style, get_args(CopyStyle))
-        _check_choice("durability", self.durability, (None, *get_args(Durability)))
+        _check_choice("copy_style", self.copy_style, _COPY_STYLES)
+        _check_choice("durability", self.durability, _DURABILITIES)
         if self.overwrite_cache and self.disable_run_cache:
             raise ConfigError("overwrite_cache and disable_run_cache exclude each other; choose one")
         checked_limit("max_action_concurrency", self.max_action_concurrency)
-        _check_choice("isolation", self.isolation, (None, *get_args(Isolation)))
+        _check_choice("isolation", self.isolation, _ISOLATIONS)
 
 
 def check_labels(labels: Mapping[str, str]) -> None:
@@ -115,13 +119,6 @@ def checked_limit(what: str, limit: object) -> int:
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
         raise ConfigError(f"{what} is a number from 0 up, not {limit!r}")
     return limit
-
-
-def checked_count(what: str, count: object) -> int:
-    """A number from 0 up; ConfigError otherwise."""
-    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-        raise ConfigError(f"{what} is a number from 0 up, not {count!r}")
-    return count
 
 
 def check_texts(what: str, texts: Mapping[str, str]) -> None:

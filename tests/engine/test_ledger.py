@@ -71,6 +71,7 @@ def test_a_run_is_created_whole_or_not_at_all(ledger: Ledger, content: Any, back
 
 def test_ids_grow_even_when_the_clock_stands_behind(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
+        monkeypatch.setattr("dalsegno._ledger.randbelow", lambda _: 0)
         ids = []
         for number, clock in enumerate([1000, 1000, 3, 2000, 5]):
             monkeypatch.setattr("dalsegno._ledger.time.time_ns", lambda clock=clock: clock)

@@ -244,7 +244,7 @@ def test_relaxed_runs_record_the_same_with_fewer_commits(play: Play) -> None:
             results[durability] = [(action.name, action.phase, action.io()) for action in run.actions()]
         assert results["full"] == results["relaxed"]
         assert len(results["full"]) == 101
-        assert commits["full"] >= 102
+        assert commits["full"] >= 101  # the start goes with the first of what follows
         assert commits["relaxed"] < 50
 
     play(story)

@@ -94,9 +94,9 @@ MUTANTS = (
         "a recorded end is replaced by a later one",
         (
             Edit(
-                f"{ENGINE}_ledger.py",
-                "            if not is_over(transaction, key, action.attempts):\n",
-                "            if True:\n",
+                f"{ENGINE}_completion.py",
+                "        if is_over(transaction, self.key, self._attempts):\n",
+                "        if False:\n",
             ),
         ),
         ("tests/engine/test_ledger.py::test_a_completion_is_recorded_once_and_stays",),
@@ -106,7 +106,7 @@ MUTANTS = (
         (
             Edit(
                 f"{ENGINE}_ledger.py",
-                "            if transaction.get(name) is not None:\n",
+                "            if transaction.has(name):\n",
                 "            if False:\n",
             ),
         ),
@@ -115,6 +115,27 @@ MUTANTS = (
             "tests/faults/test_races.py::test_a_name_is_given_to_exactly_one",
             "tests/faults/test_machine.py",
         ),
+    ),
+    Mutant(
+        "what a run that has begun does lazily is written ahead of the run",
+        (
+            Edit(f"{ENGINE}_writer.py", "if ticket.leads and ticket.begin():", "if False:"),
+            Edit(f"{ENGINE}_writer.py", "if not ticket.leads and ticket.begin():", "if ticket.begin():"),
+        ),
+        (
+            "tests/engine/test_early.py::test_what_a_run_does_before_it_is_recorded_is_recorded_behind_it[relaxed]",
+        ),
+    ),
+    Mutant(
+        "a run whose record is on its way is taken for one that somebody else has",
+        (
+            Edit(
+                f"{ENGINE}_driver.py",
+                "        self._unrecorded.add(opening.run.id)\n",
+                "        pass\n",
+            ),
+        ),
+        ("tests/engine/test_early.py::test_a_run_whose_record_takes_long_is_not_given_up",),
     ),
     Mutant(
         "callers go on before the commit",

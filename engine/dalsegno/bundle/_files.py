@@ -8,7 +8,7 @@ The text of Python files is kept in memory: they are small, and what is recorded
 files are only digested and read again when their bytes are wanted.
 """
 
-# ruff: noqa: PTH116, PTH118 - strings: Paths would double the cost
+# ruff: noqa: PTH116 - strings: Paths would double the cost
 
 import os
 import time
@@ -57,6 +57,8 @@ class _Look(Generic[T]):
 _texts: dict[str, _Look[SourceText]] = {}
 _blobs: dict[str, _Look[bytes]] = {}
 _listings: dict[str, _Look[frozenset[str]]] = {}
+_contents: dict[str, _Look[tuple[frozenset[Identity], tuple[str, ...]]]] = {}
+_identified: dict[str, tuple[list[frozenset[Identity]], frozenset[Identity]]] = {}
 _NOTHING: frozenset[str] = frozenset()
 
 
@@ -106,14 +108,39 @@ def is_current(path: str, text: SourceText) -> bool:
 
 
 def identities(folder: str | os.PathLike[str]) -> frozenset[Identity]:
-    """The identities of a folder and of everything in it, for `capture(exclude_dirs=…)`; opens no file."""
-    found = set()
-    for root, _, names in os.walk(folder):
-        for name in (root, *(os.path.join(root, name) for name in names)):
-            with suppress(FileNotFoundError):  # what comes and goes beside a store is gone
-                status = os.stat(name, follow_symlinks=False)
+    """The identities of a folder and of everything in it, for `capture(exclude_dirs=…)`; opens no file.
+
+    The same object comes back as long as no file or folder has come or gone.
+    """
+    place = os.fspath(folder)
+    found: list[frozenset[Identity]] = []
+    waiting = [place]
+    while waiting:
+        each = waiting.pop()
+        with suppress(BundleCaptureError):  # what comes and goes beside a store is gone
+            own, below = _looked(_contents, each, _identities)
+            found.append(own)
+            waiting += below
+    known = _identified.get(place)
+    if known is None or known[0] != found:
+        known = _identified[place] = found, frozenset[Identity]().union(*found)
+    return known[1]
+
+
+def _identities(folder: str) -> tuple[frozenset[Identity], tuple[str, ...]]:
+    """The identities of a folder and of what lies in it, and the folders among that."""
+    found: set[Identity] = set()
+    below: list[str] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                status = entry.stat(follow_symlinks=False)
                 found.add((status.st_dev, status.st_ino))
-    return frozenset(found)
+                if entry.is_dir(follow_symlinks=False):
+                    below.append(entry.path)
+    own = os.stat(folder)
+    found.add((own.st_dev, own.st_ino))
+    return frozenset(found), tuple(below)
 
 
 def _looked(looks: dict[str, _Look[T]], path: str, read: Callable[[str], T]) -> T:

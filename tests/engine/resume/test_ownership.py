@@ -303,7 +303,7 @@ async def blocks() -> int:
 def test_an_end_is_recorded_once_the_store_is_free(backend: str, store: Busy) -> None:
     async def main() -> None:
         async with Engine(store) as engine, Engine(store) as other:
-            run = await engine.run(blocks)
+            run = await engine.with_runcontext(name="r").run(blocks)
             for _ in range(2):
                 with pytest.raises(StoreBusyError):
                     await run.wait.aio()
