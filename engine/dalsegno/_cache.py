@@ -17,7 +17,7 @@ from contextlib import nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 import msgpack
@@ -29,6 +29,9 @@ from dalsegno._stubs import Stub
 from dalsegno.models import ActionRecord, ClassCode, Part
 from dalsegno.task import Cache, Task
 from dalsegno_storage.digest import digest
+
+if TYPE_CHECKING:
+    from dalsegno._runner import LiveAction
 
 _FIRST_NAP, _LONGEST_NAP = 0.001, 0.02
 
@@ -127,9 +130,16 @@ class Turn:
         os.close(self._descriptor)
 
 
-def turn(cache: Cache | None, folder: Path | None, call: bytes) -> Turn | nullcontext[None]:
-    """The turn that a call has to wait for; most have to wait for none."""
-    return Turn(folder, call) if cache is not None and cache.serialize and call else _NONE
+def turn(action: LiveAction) -> Turn | nullcontext[None]:
+    """The turn that an action has to wait for until it is found out whether it has to be executed; most wait for none."""
+    if not (action.serialized and action.cache_key):
+        return _NONE
+    above = action.parent
+    while above is not None:
+        if above.cache_key == action.cache_key:  # it would wait for a call that waits for it
+            return _NONE
+        above = above.parent
+    return Turn(action.run.turns, action.cache_key)
 
 
 _NONE: nullcontext[None] = nullcontext()

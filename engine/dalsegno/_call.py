@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dalsegno._identity import action_key, action_path
@@ -40,7 +39,7 @@ def recorded_call(
     encoded = encode_named(values.items(), run.known)
     digest = encoded.digest
     key = action_key(task.full_name, digest, 0, group.encode())
-    ordinal = next(parent.calls.setdefault(key, count()))
+    ordinal = parent.equal_calls(key)
     if ordinal:
         key = action_key(task.full_name, digest, ordinal, group.encode())
     variables = parent.owner().task.variables if task.is_trace else task.variables

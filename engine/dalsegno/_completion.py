@@ -16,14 +16,16 @@ class Completion:
     Packed when it is made, since a hundred thousand may wait at once.
     """
 
-    __slots__ = ("_attempts", "_cached", "_end", "_fence", "_holds", "_run_id", "data", "key")
+    __slots__ = (
+        "_attempts", "_cached", "_call", "_fence", "_holds", "_puts", "_run_id", "_template", "data", "key",
+    )  # fmt: skip
 
     def __init__(self, holds: Holds, fence: Fence, end: End) -> None:
         action = end.record
         self._holds, self._fence = holds, fence
         self._run_id, self._attempts = action.run_id, action.attempts
         self._cached = records.pack_cached(action) if end.call else b""
-        self._end = end.template, end.puts, end.call
+        self._template, self._puts, self._call = end.template, end.puts, end.call
         self.key = records.action_key(action.run_id, action.seq, action.path)
         self.data = records.pack_action(action)
 
@@ -45,8 +47,7 @@ class Completion:
     def _wanted(self, transaction: Transaction) -> bytes | None:
         if is_over(transaction, self.key, self._attempts):
             return None
-        template, puts, call = self._end
-        self._fence.refer(transaction, template, puts)
-        if call:
-            transaction.put(records.cache_key(call), self._cached)
+        self._fence.refer(transaction, self._template, self._puts)
+        if self._call:
+            transaction.put(records.cache_key(self._call), self._cached)
         return self.data

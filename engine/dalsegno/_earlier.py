@@ -14,7 +14,6 @@ from there, and so does the one that is executed now.
 
 from __future__ import annotations
 
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from dalsegno._identity import action_key
@@ -52,8 +51,8 @@ class Earlier:
             return recorded
         return next_attempt(call, recorded, self._at)
 
-    def calls(self, action: ActionRecord) -> dict[bytes, count[int]]:
-        """How far the equal calls of an action are counted that it made in attempts which failed, by the key of the first."""
+    def calls(self, action: ActionRecord) -> dict[bytes, int]:
+        """How many equal calls an action has made in attempts which failed, by the key of the first."""
         failed = [each for each in action.failed_attempts if not is_interruption(each.failure)]
         counted: dict[bytes, int] = {}
         if failed:
@@ -62,7 +61,7 @@ class Earlier:
                     name = self._ledger.template(child.template).name
                     call = action_key(name.encode(), values_digest(child.inputs), 0, child.group.encode())
                     counted[call] = counted.get(call, 0) + 1
-        return {call: count(number) for call, number in counted.items()}
+        return counted
 
     def left(self) -> list[ActionRecord]:
         """Those of the actions that are recorded as running by now."""

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from secrets import randbelow
 from threading import Lock
-from typing import NamedTuple
 
 from dalsegno import _records as records
 from dalsegno._completion import Completion
@@ -30,6 +29,7 @@ from dalsegno._puts import (
     End,
     Kept,
     Large,
+    Opening,
     Put,
     Read,
     as_it_is,
@@ -43,7 +43,7 @@ from dalsegno._puts import (
 )
 from dalsegno._reading import Reading
 from dalsegno._references import may_hold_files, of_value
-from dalsegno._tickets import Landed
+from dalsegno._tickets import Ticket, Wait
 from dalsegno._values import Encoded
 from dalsegno._writer import Writer
 from dalsegno.codec import BlobSource
@@ -58,15 +58,6 @@ from dalsegno_storage.protocol import Writer as Transaction
 
 GAP = 1 << 16
 """How far apart the ids of runs may be that begin while the clock stands behind the newest."""
-
-
-class Opening(NamedTuple):
-    """A run and its root with what records them."""
-
-    run: RunRecord
-    root: ActionRecord
-    operation: Callable[[Transaction], None]
-    landed: Landed
 
 
 class Ledger(Reading):
@@ -161,29 +152,36 @@ class Ledger(Reading):
 
     async def _ahead(self, puts: Sequence[Put]) -> None:
         """Store what is too large for one transaction with a record, as far as it can be told from what refers to it."""
-        if not small(puts):
+        if puts and not small(puts):
             for part in parts(puts):
                 await self.writer.commit(partial(put_pairs, pairs=part), size=PART_BYTES)
 
     def _ahead_blocking(self, puts: Sequence[Put]) -> None:
-        if not small(puts):
+        if puts and not small(puts):
             for part in parts(puts):
                 self.writer.commit_blocking(partial(put_pairs, pairs=part), size=PART_BYTES)
 
     async def complete(self, end: End) -> None:
         """Record how an action ended, with the objects it refers to; wait for the disk if that is wanted, or if so much waits
         to be written that it would be far behind."""
-        if end.durable or self.writer.is_behind or not small(end.puts):
-            await self._ahead(end.puts)
+        await self._ahead(end.puts)
+        ticket = self.completing(end)
+        if ticket is not None:
+            await ticket.waiter
+            ticket.outcome()
+
+    def completing(self, end: End) -> Ticket[None, Wait] | None:
+        """The same where nothing is too large to go along with the record: what to wait for, if anything is."""
+        if end.durable or self.writer.is_behind:
             completion = self._completion(end)
-            await self.writer.commit(completion, landed=completion.landed)
-        else:
-            self.complete_soon(end)
+            return self.writer.hand_in(completion, landed=completion.landed)
+        self.complete_soon(end)
+        return None
 
     def complete_blocking(self, end: End) -> None:
         """The same for a thread without an event loop."""
-        if end.durable or self.writer.is_behind or not small(end.puts):
-            self._ahead_blocking(end.puts)
+        self._ahead_blocking(end.puts)
+        if end.durable or self.writer.is_behind:
             completion = self._completion(end)
             self.writer.commit_blocking(completion, landed=completion.landed)
         else:

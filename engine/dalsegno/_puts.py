@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from dalsegno import _records as records
-from dalsegno.models import ActionRecord, Phase
+from dalsegno.models import ActionRecord, Phase, RunRecord
 from dalsegno_storage.check import chunks_of
 from dalsegno_storage.objects import Prepared, is_cut, object_key
 from dalsegno_storage.pieces import Pieces
@@ -100,6 +100,15 @@ class Outcome(NamedTuple):
     end: End
     value: Any = None
     error: BaseException | None = None
+
+
+class Opening(NamedTuple):
+    """A run and its root with what records them; `landed` tells whether it has."""
+
+    run: RunRecord
+    root: ActionRecord
+    operation: Callable[[Transaction], None]
+    landed: Callable[[Reader], bool]
 
 
 def is_over(transaction: Transaction, key: bytes, attempts: int) -> bool:

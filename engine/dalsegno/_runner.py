@@ -22,12 +22,12 @@ import time
 from collections.abc import Coroutine, Sequence
 from contextlib import nullcontext
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import anyio
 
 from dalsegno._body import run_blocking, run_body
-from dalsegno._cache import Turn, call_digest, turn
+from dalsegno._cache import call_digest, turn
 from dalsegno._call import recorded_call
 from dalsegno._context import current_group
 from dalsegno._earlier import served
@@ -62,6 +62,9 @@ _logger = logging.getLogger("dalsegno")
 MOST_SECONDS = 10**9
 """Longer waits are recorded as so many seconds."""
 
+_AGAIN = b"+"
+"""Behind the key of a call: what counts those that are equal to it."""
+
 _STAYS: nullcontext[None] = nullcontext()
 
 
@@ -69,7 +72,7 @@ class LiveAction(Inside):
     """A task call that is running, and the parent of the calls made in it."""
 
     __slots__ = (
-        "_attempt_began", "_encoded", "cache_key", "calls", "counterpart", "finished", "forced", "in_thread", "noted", "puts",
+        "_attempt_began", "_calls", "_encoded", "cache_key", "counterpart", "finished", "forced", "in_thread", "noted", "puts",
         "template",
     )  # fmt: skip
 
@@ -112,10 +115,11 @@ class LiveAction(Inside):
             )
         self.in_thread: bool = parent is not None and (parent.in_thread or not parent.task.is_async)
         self._encoded = encoded
-        self.calls: dict[bytes, count[int]] = {}
-        """How many equal calls it has made, by the key of the first of them."""
+        self._calls: dict[bytes, object] = {}
+        """A mark for the key of each call that it has made, and below a longer key a counter for those equal to it."""
         if record.failed_attempts and run.earlier is not None:
-            self.calls = run.earlier.calls(record)
+            for key, number in run.earlier.calls(record).items():
+                self._calls[key], self._calls[key + _AGAIN] = None, count(number)
 
     # Calls of children
 
@@ -127,7 +131,7 @@ class LiveAction(Inside):
         child = self._begin(task, args, kwargs, current_group())
         if child.record.phase is not Phase.RUNNING:
             return served(child)
-        with self._aside(child, child.serialized), child.turn():
+        with self._aside(child, child.serialized), turn(child):
             outcome = taken(child)
             if outcome is not None and records_blocking(child, outcome):
                 return settle(child, outcome)
@@ -162,7 +166,7 @@ class LiveAction(Inside):
             if outcome is not None and await records(child, outcome):
                 return settle(child, outcome)
             return child.settle(await child._executed())
-        async with self._aside(child, child.serialized), child.turn():
+        async with self._aside(child, child.serialized), turn(child):
             outcome = taken(child)
             if outcome is not None and await records(child, outcome):
                 return settle(child, outcome)
@@ -179,11 +183,14 @@ class LiveAction(Inside):
         end = outcome.end
         if self.claim_end(end):
             try:
-                if end.record.phase is Phase.ABORTED:
-                    with anyio.CancelScope(shield=True):
+                if end.puts or end.record.phase is Phase.ABORTED:
+                    with anyio.CancelScope(shield=end.record.phase is Phase.ABORTED):
                         await self.run.ledger.complete(end)
                 else:
-                    await self.run.ledger.complete(end)
+                    ticket = self.run.ledger.completing(end)
+                    if ticket is not None:
+                        await ticket.waiter
+                        ticket.outcome()
             except BaseException as error:
                 self.complete_later(end, error)
                 raise
@@ -206,21 +213,20 @@ class LiveAction(Inside):
         self.note()
         return LiveAction(self.run, task, *recorded_call(self, task, args, kwargs, group))
 
+    def equal_calls(self, key: bytes) -> int:
+        """How many calls with this key it has made before; it may be asked by several threads at once."""
+        mine = object()
+        if self._calls.setdefault(key, mine) is mine:
+            return 0
+        again: Any = self._calls.setdefault(key + _AGAIN, count(1))
+        return cast(int, next(again))
+
     # The life of this action
 
     @property
     def serialized(self) -> bool:
         """Whether it may have to wait until another call has ended."""
         return self.task.cache is not None and self.task.cache.serialize
-
-    def turn(self) -> Turn | nullcontext[None]:
-        """A block to be in while it is found out whether the action has to be executed, and executed."""
-        above = self.parent if self.serialized else None
-        while above is not None:
-            if above.cache_key == self.cache_key:  # it would wait for a call that waits for it
-                return nullcontext()
-            above = above.parent
-        return turn(self.task.cache, self.run.turns, self.cache_key)
 
     async def root_outcome(self) -> Outcome:
         """The outcome of the root, which may have to wait for its turn before it is executed."""
@@ -229,7 +235,7 @@ class LiveAction(Inside):
             return refused
         if self.cache_key and self.serialized:
             try:
-                async with self.turn():
+                async with turn(self):
                     outcome = taken(self)
                     if outcome is not None and await records(self, outcome):
                         return outcome

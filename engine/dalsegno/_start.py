@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from dalsegno._cache import cached, call_digest
 from dalsegno._earlier import Earlier, next_attempt
 from dalsegno._identity import ROOT_KEY
-from dalsegno._ledger import Ledger, Opening
+from dalsegno._ledger import Ledger
 from dalsegno._ownership import CacheUse, Manner, Tenure
-from dalsegno._puts import Kept, Put, small
+from dalsegno._puts import Kept, Opening, Put, small
 from dalsegno._redaction import Redactor
 from dalsegno._reuse import Source, taken_over
 from dalsegno._secrets import recorded

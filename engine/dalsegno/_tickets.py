@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar, cast
 
-from dalsegno._loops import AsyncioWait, Wait
+from dalsegno._loops import TrioWait, asyncio_loop
 from dalsegno_storage.protocol import Reader
 from dalsegno_storage.protocol import Writer as Transaction
 
@@ -63,7 +63,19 @@ class Blocked:
         self._lock.acquire()
 
 
-class Ticket(Generic[T]):
+Wait: TypeAlias = "Future[None] | TrioWait"
+"""What a coroutine awaits until its operation is done: plain futures, since very many may be awaited at once."""
+
+W = TypeVar("W", bound="Wait | Blocked")
+
+
+def wait_here() -> Wait:
+    """A wait for the event loop that the caller runs in."""
+    loop = asyncio_loop()
+    return TrioWait() if loop is None else loop.create_future()
+
+
+class Ticket(Generic[T, W]):
     """One operation on its way, and who waits for it."""
 
     __slots__ = (
@@ -79,11 +91,7 @@ class Ticket(Generic[T]):
     )
 
     def __init__(
-        self,
-        operation: Callable[[Transaction], T],
-        landed: Landed | None,
-        size: int,
-        waiter: Wait | Blocked,
+        self, operation: Callable[[Transaction], T], landed: Landed | None, size: int, waiter: W
     ) -> None:
         self.operation = operation
         self.landed = landed
@@ -123,16 +131,19 @@ class Ticket(Generic[T]):
         return cast(T, self.result)
 
 
-def wake(group: list[Ticket[object]]) -> None:
+AnyTicket: TypeAlias = Ticket[object, "Wait | Blocked"]
+
+
+def wake(group: list[AnyTicket]) -> None:
     """Wake everyone in the group, with one call per event loop."""
     by_loop: dict[AbstractEventLoop, list[Future[None]]] = {}
     for ticket in group:
         ticket.finished = True
         waiter = ticket.waiter
-        if isinstance(waiter, AsyncioWait):
-            by_loop.setdefault(waiter.loop, []).append(waiter.future)
-        else:
+        if isinstance(waiter, (Blocked, TrioWait)):
             waiter.done()
+        else:
+            by_loop.setdefault(waiter.get_loop(), []).append(waiter)
     for loop, futures in by_loop.items():
         try:
             loop.call_soon_threadsafe(_resolve, futures)

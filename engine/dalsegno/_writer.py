@@ -41,10 +41,11 @@ from contextlib import suppress
 from operator import itemgetter
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from dalsegno._loops import Wait, cancel_again, new_wait
+from dalsegno._loops import cancel_again
 from dalsegno._tickets import (
+    AnyTicket,
     Blocked,
     FailedError,
     Landed,
@@ -52,7 +53,9 @@ from dalsegno._tickets import (
     Notice,
     Ticket,
     UnmakeableError,
+    Wait,
     Watch,
+    wait_here,
     wake,
 )
 from dalsegno_storage.errors import (
@@ -96,8 +99,8 @@ class Writer:
     def __init__(self, store: Store, watch: Watch | None = None) -> None:
         self._store = store
         self._watch = watch
-        self._queue: SimpleQueue[Ticket[object] | None] = SimpleQueue()
-        self._leads: deque[Ticket[object]] = deque()
+        self._queue: SimpleQueue[AnyTicket | None] = SimpleQueue()
+        self._leads: deque[AnyTicket] = deque()
         self._lazy: dict[bytes, Make] = {}
         self._notices: deque[Notice] = deque()
         self._looks = False  # the thread looks after what is lazy by itself, so that nobody has to wake it
@@ -120,35 +123,42 @@ class Writer:
         When a commit fails, `landed` tells whether it took place nevertheless; an operation without it counts as not
         written. Cancelling the caller does not take the operation back.
         """
-        ticket = Ticket(operation, landed, size, waiter := new_wait())
-        self._put(ticket)
-        await waiter
+        ticket = self.hand_in(operation, landed=landed, size=size)
+        await ticket.waiter
         return ticket.outcome()
+
+    def hand_in(
+        self, operation: Callable[[Transaction], T], *, landed: Landed | None = None, size: int = 0
+    ) -> Ticket[T, Wait]:
+        """The same without a coroutine: await the `waiter` and ask for the `outcome()`, in the event loop of the caller."""
+        ticket = Ticket(operation, landed, size, wait_here())
+        self._put(ticket)
+        return ticket
 
     async def commit_unless_cancelled(
         self, operation: Callable[[Transaction], T], *, landed: Landed | None = None
     ) -> T:
         """The same, but cancelling the caller takes back what has not begun, and does not keep it from the result of what
         has; the caller is cancelled again where it waits next."""
-        return await self._unless_cancelled(Ticket(operation, landed, 0, new_wait()))
+        return await self._unless_cancelled(Ticket(operation, landed, 0, wait_here()))
 
     async def commit_ahead(self, operation: Callable[[Transaction], T], *, landed: Landed | None = None) -> T:
         """The same for what lazy puts that are handed in from now on rely on: it is run before those that are in its group.
         Until others come to go with it, it is waited for `PATIENCE` seconds."""
-        ticket = Ticket(operation, landed, 0, new_wait())
+        ticket = Ticket(operation, landed, 0, wait_here())
         ticket.leads = True
         return await self._unless_cancelled(ticket)
 
-    async def _unless_cancelled(self, ticket: Ticket[T]) -> T:
+    async def _unless_cancelled(self, ticket: Ticket[T, Wait]) -> T:
         ticket.make_withdrawable()
         self._put(ticket)
         try:
-            await cast(Wait, ticket.waiter)
+            await ticket.waiter
         except BaseException:
             if ticket.withdraw():
                 raise
             # Whoever is told of the end reads `waiter` after it has set `finished`.
-            ticket.waiter = waiter = new_wait()
+            ticket.waiter = waiter = wait_here()
             from anyio import CancelScope  # whoever only reads a store does not need it
 
             with CancelScope(shield=True):
@@ -238,14 +248,14 @@ class Writer:
     def _place(self) -> str:
         return str(getattr(self._store, "path", "memory:"))
 
-    def _put(self, ticket: Ticket[T]) -> None:
+    def _put(self, ticket: Ticket[Any, Any]) -> None:
         with self._gate:
             self._ready()
             if ticket.leads:
-                self._leads.append(cast("Ticket[object]", ticket))
+                self._leads.append(ticket)
                 self._queue.put(None)
             else:
-                self._queue.put(cast("Ticket[object]", ticket))
+                self._queue.put(ticket)
 
     def _work(self) -> None:
         closing = False
@@ -277,7 +287,7 @@ class Writer:
         taken.sort(key=itemgetter(0))  # a store takes ordered keys several times faster
         return taken
 
-    def _next_group(self) -> tuple[list[Ticket[object]], int]:
+    def _next_group(self) -> tuple[list[AnyTicket], int]:
         """The first operation to come, or nothing when lazy puts have waited long enough."""
         while True:
             # Whoever hands in something lazy does that first and asks whether it is looked after then.
@@ -297,7 +307,7 @@ class Writer:
             if self._closed:
                 return [], 0
 
-    def _company(self) -> tuple[list[Ticket[object]], int]:
+    def _company(self) -> tuple[list[AnyTicket], int]:
         """What comes in a moment, to go with what leads."""
         with suppress(Empty):
             ticket = self._queue.get(timeout=PATIENCE)
@@ -315,7 +325,7 @@ class Writer:
             ):  # it is being closed, and those who wait for the thread must get their answer
                 continue
 
-    def _write(self, group: list[Ticket[object]], lazy: list[tuple[bytes, Make]]) -> None:
+    def _write(self, group: list[AnyTicket], lazy: list[tuple[bytes, Make]]) -> None:
         try:
             self._transact(group, lazy)
             self._unwritten = None
@@ -341,8 +351,8 @@ class Writer:
                     ticket.error = unwritten
 
     def _not_landed(
-        self, failed: FailedError, group: list[Ticket[object]], lazy: list[tuple[bytes, Make]]
-    ) -> tuple[list[Ticket[object]], list[tuple[bytes, Make]]]:
+        self, failed: FailedError, group: list[AnyTicket], lazy: list[tuple[bytes, Make]]
+    ) -> tuple[list[AnyTicket], list[tuple[bytes, Make]]]:
         """What a transaction that failed has not written; the operations that it has written have their results."""
         if not failed.committing or isinstance(failed.__cause__, StoreDamagedError):
             return group, lazy
@@ -379,7 +389,7 @@ class Writer:
         self._unwritten = None
         return None
 
-    def _transact(self, group: list[Ticket[object]], lazy: list[tuple[bytes, Make]]) -> None:
+    def _transact(self, group: list[AnyTicket], lazy: list[tuple[bytes, Make]]) -> None:
         begun = committing = False
         self._made.clear()
         try:

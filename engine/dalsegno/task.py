@@ -130,11 +130,15 @@ class Task(Generic[P, R]):
         """The same task with exactly these settings, as a recorded template has them."""
         return type(self)(self.function, self.environment, self.interface, settings)
 
-    async def aio(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def aio(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """Await the task from async code; the body of a sync one runs in a worker thread."""
         caller = current.get()
         if caller is not None:
-            return cast(R, await caller.call_async(self, args, kwargs))
+            return caller.call_async(self, args, kwargs)
+        return self._outside(*args, **kwargs)
+
+    async def _outside(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The plain function, awaited outside of a run."""
         if self.is_async:
             return cast(R, await self.function(*args, **kwargs))
         from anyio import to_thread  # a fifth of the time that importing dalsegno takes

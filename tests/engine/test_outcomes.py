@@ -150,7 +150,7 @@ def test_an_action_whose_end_is_not_written_fails_its_caller(backend: str) -> No
 
     async def main() -> None:
         async with Engine(store) as engine:
-            run = await engine.run(caller, "x")
+            run = await engine.with_runcontext(name="r").run(caller, "x")
             assert await run.result.aio() == "the disk failed"
             assert [action.phase for action in run.actions()][0] is Phase.SUCCEEDED
 
