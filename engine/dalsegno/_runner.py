@@ -65,6 +65,9 @@ MOST_SECONDS = 10**9
 _AGAIN = b"+"
 """Behind the key of a call: what counts those that are equal to it."""
 
+_LEFT = Encoded(b"")
+"""What is kept of the encoded inputs when the body has returned, since very many may wait for the disk then."""
+
 _STAYS: nullcontext[None] = nullcontext()
 
 
@@ -341,6 +344,7 @@ class LiveAction(Inside):
     def succeeded(self, value: Any) -> Outcome:
         """The outcome of a body that returned."""
         interface, run = self.task.interface, self.run
+        self._encoded = _LEFT
         packed = interface.pack_outputs(value)
         outputs = dict(zip((output.name for output in interface.outputs), packed, strict=True))
         encoded = encode_named(outputs.items(), run.known)

@@ -104,21 +104,21 @@ class Top:
 
     def _collect(self, body: list[ast.stmt]) -> None:
         for each in body:
-            if isinstance(each, ast.Import):
+            if type(each) is ast.Import:
                 for alias in each.names:
                     top = alias.name.partition(".")[0]
                     self._bind(alias.asname or top, alias.name if alias.asname else top)
-            elif isinstance(each, ast.ImportFrom):
+            elif type(each) is ast.ImportFrom:
                 module = self._module_of(each)
                 for alias in each.names:
                     self._has_stars |= alias.name == "*"
                     self._bind(alias.asname or alias.name, f"{module}.{alias.name}")
             elif isinstance(each, (*Function, ast.ClassDef)):
                 self._bind(each.name)
-            elif isinstance(each, ast.Assign):
+            elif type(each) is ast.Assign:
                 for target in each.targets:
                     self._bind_target(target)
-            elif isinstance(each, ast.AnnAssign):
+            elif type(each) is ast.AnnAssign:
                 self._bind_target(each.target)
             elif isinstance(each, (ast.If, ast.Try)):
                 self._is_inside += 1
@@ -134,8 +134,8 @@ class Top:
         self._bound.add(name)
 
     def _bind_target(self, node: ast.expr) -> None:
-        for each in (node,) if isinstance(node, ast.Name) else ast.walk(node):
-            if isinstance(each, ast.Name):
+        for each in (node,) if type(node) is ast.Name else ast.walk(node):
+            if type(each) is ast.Name:
                 self._bind(each.id)
 
     def _foreign(self, name: str) -> str | None:
@@ -153,17 +153,17 @@ class Top:
             return self._function(node)
         if isinstance(node, (ast.Import, ast.ImportFrom, ast.Pass)):
             return True
-        if isinstance(node, ast.ClassDef):
+        if type(node) is ast.ClassDef:
             return self._class(node)
-        if isinstance(node, ast.Assign):
+        if type(node) is ast.Assign:
             return all(map(_is_name, node.targets)) and self._value(node.value)
-        if isinstance(node, ast.AnnAssign):
+        if type(node) is ast.AnnAssign:
             return _is_name(node.target) and (node.value is None or self._value(node.value))
-        if isinstance(node, ast.If):
+        if type(node) is ast.If:
             return not is_script(node) and self._value(node.test) and all(map(self._statement, _inner(node)))
-        if isinstance(node, ast.Try):
+        if type(node) is ast.Try:
             return all(map(self._statement, _inner(node)))
-        return isinstance(node, ast.Raise) and (node.exc is None or self._value(node.exc))
+        return type(node) is ast.Raise and (node.exc is None or self._value(node.exc))
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
         return all(map(self._decorator, node.decorator_list)) and self._defaults(node.args)
@@ -174,13 +174,13 @@ class Top:
         )
 
     def _decorator(self, node: ast.expr) -> bool:
-        if isinstance(node, ast.Call):
+        if type(node) is ast.Call:
             return self._value(node)
         return self._may_be_called(node) or (
             # @name.setter, of a property in the same class
-            isinstance(node, ast.Attribute)
+            type(node) is ast.Attribute
             and node.attr in ("setter", "getter", "deleter")
-            and isinstance(node.value, ast.Name)
+            and type(node.value) is ast.Name
             and node.value.id not in self._bound
         )
 
@@ -190,7 +190,7 @@ class Top:
         calls = self._foreign_calls
         metaclasses = [each.value for each in node.keywords if each.arg == "metaclass"]
         for base in [*node.bases, *metaclasses]:
-            while isinstance(base, ast.Subscript):
+            while type(base) is ast.Subscript:
                 base = base.value
             chain = chain_of(base)
             if chain is None:
@@ -231,22 +231,22 @@ class Top:
         waiting: list[ast.AST] = [node]
         while waiting:
             each = waiting.pop()
-            if isinstance(each, ast.Constant):
+            if type(each) is ast.Constant:
                 continue
-            if isinstance(each, ast.Name):
+            if type(each) is ast.Name:
                 name = each.id
                 if name in _LOUD_NAMES or (is_given and name in self._bound and self._foreign(name) is None):
                     return False
-            elif isinstance(each, ast.Attribute):
+            elif type(each) is ast.Attribute:
                 if each.attr in _LOUD_ATTRIBUTES:
                     return False
                 waiting.append(each.value)
-            elif isinstance(each, ast.Call):
+            elif type(each) is ast.Call:
                 if not self._call(each, is_given=is_given):
                     return False
                 if not is_given and self._is_foreign_call(each):  # all of it may meet the result
                     return self._value(node, is_given=True)
-            elif isinstance(each, ast.Lambda):
+            elif type(each) is ast.Lambda:
                 if is_given or not self._defaults(each.args):
                     return False
             elif type(each) in _PLAIN:

@@ -67,13 +67,13 @@ def kept(body: Iterable[ast.stmt]) -> tuple[list[ast.stmt], list[str]]:
     waiting = [*body][::-1]
     while waiting:
         statement = waiting.pop()
-        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+        if type(statement) is ast.Expr and type(statement.value) is ast.Constant:
             value = statement.value.value
             if isinstance(value, str):
                 texts.append(f"{len(found)} {ascii(value)}")
-        elif isinstance(statement, ast.If) and (skipped := is_for_checkers(statement.test)) is not None:
+        elif type(statement) is ast.If and (skipped := is_for_checkers(statement.test)) is not None:
             waiting += (statement.orelse if skipped else statement.body)[::-1]
-        elif not isinstance(statement, ast.Pass):
+        elif type(statement) is not ast.Pass:
             found.append(statement)
     return found, texts
 
