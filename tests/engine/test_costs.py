@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import FrameType
 from typing import Any
 
 import anyio.to_thread
@@ -14,10 +20,13 @@ from tests.engine.costs import CountingStore
 
 from dalsegno import Engine, TaskEnvironment
 from dalsegno.settings import Durability
-from dalsegno_storage import open_store
+from dalsegno_storage import Store, open_store
+from dalsegno_storage.protocol import Writer
 
 env = TaskEnvironment("costs")
 MANY = 200
+PACKAGE = "dalsegno"
+"""In the path of every file of the engine and the storage."""
 
 
 @env.task
@@ -142,3 +151,94 @@ def test_a_replayed_action_waits_for_no_commit(spent: Spent) -> None:
     assert cost["puts"] <= MANY + 20
     assert cost["reads"] <= 10
     assert hops(cost) == 0
+
+
+# What the interpreter does for it
+
+
+class Watched:
+    """What a run of MANY actions makes the interpreter do above one of none, per action."""
+
+    def __init__(self, task: Any, *, recover: bool = False, durability: Durability = "full") -> None:
+        self.calls = self.wakes = self.objects = 0.0
+        asyncio.run(self._watch(task, recover=recover, durability=durability))
+
+    async def _watch(self, task: Any, *, recover: bool, durability: Durability) -> None:
+        loop: Any = asyncio.get_running_loop()
+        original = loop.call_soon_threadsafe
+        called = woken = 0
+
+        def count(frame: FrameType, event: str, _: object) -> None:
+            nonlocal called
+            called += event == "call" and PACKAGE in frame.f_code.co_filename
+
+        def wake(*args: Any, **kwargs: Any) -> Any:
+            nonlocal woken
+            woken += 1
+            return original(*args, **kwargs)
+
+        store = Waiting(open_store("memory:"))
+        loop.call_soon_threadsafe = wake
+        found = []
+        async with Engine(store, durability=durability) as engine:
+            for n in (0, MANY):
+                await (await engine.with_runcontext(name=f"first-{n}").run(task, n)).wait.aio()
+            for n in (0, MANY):
+                called = woken = 0
+                before, alive = tracked(), [0]
+                store.seen = partial(note_alive, alive, before)
+                sys.setprofile(count)
+                if recover:
+                    run = await engine.rerun(f"first-{n}", recover=True, mark=1)
+                else:
+                    run = await engine.run(task, n)
+                await run.wait.aio()
+                sys.setprofile(None)
+                found.append((called, woken, max(alive)))
+        (calls, wakes, objects), (many_calls, many_wakes, many_objects) = found
+        self.calls = (many_calls - calls) / MANY
+        self.wakes = (many_wakes - wakes) / MANY
+        self.objects = (many_objects - objects) / MANY
+
+
+class Waiting(CountingStore):
+    """A store that calls `seen` before each transaction that writes."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.seen: Callable[[], object] = lambda: None
+
+    @contextmanager
+    def write(self) -> Iterator[Writer]:
+        self.seen()
+        with super().write() as transaction:
+            yield transaction
+
+
+def note_alive(alive: list[int], before: int) -> None:
+    alive.append(tracked() - before)
+
+
+def tracked() -> int:
+    """How many objects the collector goes through."""
+    gc.collect()
+    return len(gc.get_objects())
+
+
+def test_what_an_action_in_turn_makes_the_interpreter_do() -> None:
+    found = Watched(in_turn)
+    assert found.calls <= 84
+    assert found.wakes <= 1.05
+
+
+def test_what_an_action_at_once_makes_the_interpreter_do() -> None:
+    found = Watched(at_once)
+    assert found.calls <= 77
+    assert found.wakes <= 0.2
+    assert found.objects <= 24
+
+
+def test_what_a_replayed_action_makes_the_interpreter_do() -> None:
+    found = Watched(in_turn, recover=True)
+    assert found.calls <= 77
+    assert found.wakes <= 0.1
