@@ -14,7 +14,11 @@ from dalsegno_storage.protocol import Reader
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which runs are wanted; None means any. All given conditions must hold."""
+    """Which runs are wanted; None means any. All given conditions must hold.
+
+    `text` is to be found in the name, the task or a label, written "key=value", `task_text` and `label_text` in the one of
+    these, in small or capital letters. `since` and `until` say when it began, in nanoseconds; no index knows of any of these.
+    """
 
     project: str | None = None
     domain: str | None = None
@@ -22,6 +26,11 @@ class Query:
     phases: frozenset[Phase] | None = None
     labels: Mapping[str, str] | None = None
     source: tuple[str, str, str] | None = None
+    text: str = ""
+    task_text: str = ""
+    label_text: str = ""
+    since: int | None = None
+    until: int | None = None
 
     def ranges(self) -> list[tuple[bytes, bytes]]:
         """The key ranges of the narrowest index that holds every match; those of one run id never overlap."""
@@ -55,7 +64,25 @@ class Query:
                 self.source is None
                 or (relation is not None and (relation.project, relation.domain, relation.run) == self.source)
             )
+            and (self.since is None or run.started_at >= self.since)
+            and (self.until is None or run.started_at < self.until)
+            and self._reads(run)
         )
+
+    def _reads(self, run: RunRecord) -> bool:
+        if not (self.text or self.task_text or self.label_text):
+            return True
+        labels = [f"{key}={value}" for key, value in run.labels.items()]
+        return (
+            _is_in(self.text, run.name, run.task, *labels)
+            and _is_in(self.task_text, run.task)
+            and _is_in(self.label_text, *labels)
+        )
+
+
+def _is_in(wanted: str, *texts: str) -> bool:
+    found = wanted.casefold()
+    return not found or any(found in text.casefold() for text in texts)
 
 
 def candidates(reader: Reader, query: Query, before: int | None) -> Iterator[RunRecord]:

@@ -9,7 +9,7 @@ from dalsegno import _records as records
 from dalsegno._identity import ROOT_NAME, long_action_name, split_action_name
 from dalsegno._listing import Query, candidates, run_of
 from dalsegno._ownership import Owners, Tenure, tenure_of
-from dalsegno._trust import import_of, is_trusted, refuse_untrusted
+from dalsegno._trust import Import, import_of, is_trusted, refuse_untrusted
 from dalsegno._values import parts_of
 from dalsegno.errors import ActionNotFoundError, DamagedRecordError, RunNotFoundError
 from dalsegno.models import ActionRecord, Part, RunRecord, TaskTemplate, Values
@@ -32,6 +32,13 @@ class LogLine:
 REMEMBERED = 1000
 """Of so many actions it is remembered where they are, since finding one by its name reads all keys of the run; and so many
 templates are kept as they were read."""
+
+
+SLACK = 60 * 10**9
+"""A run's id is the time at which it was recorded, which is at most so many nanoseconds before the one at which it began."""
+
+LOOKED_AT = 20_000
+"""So many runs are looked at for one page of a list."""
 
 
 class Blobs:
@@ -92,10 +99,14 @@ class Reading:
 
     # Trust
 
+    def imported(self, run_id: int) -> Import | None:
+        """How the run came here in a capsule; None for one that was recorded here."""
+        with self._store.read() as reader:
+            return import_of(reader, run_id)
+
     def is_imported(self, run_id: int) -> bool:
         """Whether the run came in a capsule."""
-        with self._store.read() as reader:
-            return import_of(reader, run_id) is not None
+        return self.imported(run_id) is not None
 
     def is_trusted(self, run_id: int, bundle: bytes) -> bool:
         """Whether code of that bundle may be executed for the run, and its values be loaded."""
@@ -167,6 +178,41 @@ class Reading:
                     if len(found) == limit:
                         break
         return found
+
+    def run_page(
+        self, query: Query, *, limit: int, before: int | None = None, most: int = LOOKED_AT
+    ) -> tuple[list[RunRecord], int | None]:
+        """The same, with the id below which it goes on, None at the end.
+
+        At most so many runs are looked at: the page may be shorter, or empty, although more follows.
+        """
+        found: list[RunRecord] = []
+        with self._store.read() as reader:
+            for number, recorded in enumerate(candidates(reader, query, before), 1):
+                if query.since is not None and recorded.id < query.since - SLACK:
+                    break
+                run = self.owners.standing(reader, recorded)
+                if query.accepts(run):
+                    found.append(run)
+                if len(found) == limit or number == most:
+                    return found, recorded.id
+        return found, None
+
+    def has_indexed(self, index: str, value: str) -> bool:
+        """Whether there is any run with that task or label ("key=value")."""
+        with self._store.read() as reader:
+            return next(iter(reader.scan(*records.index_range(index, value))), None) is not None
+
+    def newest_named(self, name: str) -> RunRecord | None:
+        """The newest run of that name in any project and domain; looks at all names."""
+        ending = b"\0" + name.encode()
+        with self._store.read() as reader:
+            numbers = [
+                records.unpack_number(data, "name")
+                for key, data in reader.scan(*records.NAMES)
+                if key.endswith(ending)
+            ]
+        return self.run(max(numbers)) if numbers else None
 
     def actions(self, run_id: int) -> list[ActionRecord]:
         """Every recorded action of a run, in the order in which they began."""

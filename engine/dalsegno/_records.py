@@ -107,6 +107,10 @@ def name_key(project: str, domain: str, name: str) -> bytes:
     return b"n" + "\0".join((project, domain, name)).encode()
 
 
+NAMES = (b"n", b"o")
+"""Where the names of runs begin and end."""
+
+
 def names_range(project: str, domain: str) -> tuple[bytes, bytes]:
     start = b"n" + "\0".join((project, domain, "")).encode()
     return start, start[:-1] + b"\1"

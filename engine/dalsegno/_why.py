@@ -66,9 +66,9 @@ class Why(NamedTuple):
     origin: tuple[str, str] | None = None
 
 
-def explain(ledger: Ledger, run: RunRecord) -> list[Why]:
-    """What became of each action of a run, in the order in which they began."""
-    return list(_Explainer(ledger, run).all())
+def explain(ledger: Ledger, run: RunRecord, only: ActionRecord | None = None) -> list[Why]:
+    """What became of each action of a run, in the order in which they began, or of one of them."""
+    return list(_Explainer(ledger, run).all(only))
 
 
 class _Explainer:
@@ -87,7 +87,7 @@ class _Explainer:
             except RunNotFoundError:
                 self._source = None
 
-    def all(self) -> Iterator[Why]:
+    def all(self, only: ActionRecord | None) -> Iterator[Why]:
         counterparts: dict[int, ActionRecord | None] = {}
         forced: dict[int, bool] = {}
         met: set[tuple[int, int]] = set()
@@ -106,6 +106,8 @@ class _Explainer:
             if counterpart is not None:
                 met.add((counterpart.run_id, counterpart.seq))
         for action in actions:
+            if only is not None and action.seq != only.seq:
+                continue
             parent = None if action.parent is None else counterparts[action.parent]
             yield self._one(action, counterparts[action.seq], parent, forced=forced[action.seq], met=met)
 

@@ -5,13 +5,13 @@ Everything here is made from records alone: nothing that was recorded is importe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from dalsegno._identity import ROOT_NAME
 from dalsegno._ledger import Ledger
-from dalsegno._reading import LogLine
+from dalsegno._reading import LogLine, Reading
 from dalsegno._reuse import RecordedTree
 from dalsegno._values import values_digest
 from dalsegno.codec import view
@@ -22,6 +22,7 @@ from dalsegno.views import (
     ClosureView,
     ErrorView,
     FileView,
+    ImportView,
     IoView,
     LogView,
     OriginView,
@@ -45,6 +46,7 @@ __all__ = [
     "named_views",
     "recorded_bundle",
     "run_view",
+    "run_views",
     "tree_views",
     "why_view",
 ]
@@ -52,7 +54,29 @@ __all__ = [
 UNNAMED = "?"
 
 
-def run_view(run: RunRecord) -> RunView:
+def run_views(ledger: Reading, runs: Sequence[RunRecord], *, fingerprints: bool = False) -> list[RunView]:
+    """Runs, with how they came into the store if they were imported; their fingerprints take a look at every action."""
+    from dalsegno._fingerprint import Fingerprints
+
+    known = Fingerprints(ledger)
+    views = []
+    for run in runs:
+        view = run_view(run, _imported(ledger, run))
+        if fingerprints:
+            view["fingerprint"] = known.of_run(run).hex()
+        views.append(view)
+    return views
+
+
+def _imported(ledger: Reading, run: RunRecord) -> ImportView | None:
+    found = ledger.imported(run.id)
+    if found is None:
+        return None
+    trusted = ledger.is_trusted(run.id, run.bundle)
+    return {"at": iso(found.at), "capsule": found.capsule.hex(), "trusted": trusted}
+
+
+def run_view(run: RunRecord, imported: ImportView | None = None) -> RunView:
     """A run."""
     relation = run.relation
     return {
@@ -83,6 +107,7 @@ def run_view(run: RunRecord) -> RunView:
         "duration_s": _seconds(run.started_at, run.ended_at),
         "code_digest": run.code_digest.hex(),
         "bundle_digest": run.bundle.hex(),
+        "imported": imported,
     }
 
 
@@ -174,9 +199,11 @@ def io_view(ledger: Ledger, action: ActionRecord) -> IoView:
     }
 
 
-def named_views(ledger: Ledger, values: Values | None) -> dict[str, Any]:
+def named_views(
+    ledger: Ledger, values: Values | None, *, show: Callable[[bytes], Any] = view
+) -> dict[str, Any]:
     """Recorded values by name, in their order."""
-    return {name: view(data) for name, data in ledger.named(values).items()}
+    return {name: show(data) for name, data in ledger.named(values).items()}
 
 
 def log_views(run: RunRecord, lines: Iterable[LogLine], names: Mapping[int, str]) -> list[LogView]:

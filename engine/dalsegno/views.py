@@ -10,16 +10,28 @@ from typing import Any, NotRequired, TypedDict
 
 __all__ = [
     "ActionView",
+    "AttemptView",
+    "ChildView",
+    "ChildrenView",
     "ClosureView",
+    "CodeView",
     "DifferenceView",
     "ErrorView",
+    "FamilyView",
     "FileView",
+    "ImportView",
     "IoView",
     "LogView",
+    "LogsView",
     "OriginView",
+    "PlanView",
     "RelationView",
     "RunView",
+    "RunsView",
+    "SourceView",
     "SymbolView",
+    "TaskView",
+    "VariableView",
     "WhereView",
     "WhyView",
     "WidenedView",
@@ -60,6 +72,14 @@ class OriginView(TypedDict):
     action: str
 
 
+class ImportView(TypedDict):
+    """How a run came here: when, out of the capsule with which digest, and whether its code may be executed here."""
+
+    at: str
+    capsule: str
+    trusted: bool
+
+
 class RunView(TypedDict):
     """A run.
 
@@ -68,7 +88,8 @@ class RunView(TypedDict):
     interrupted for a run that was running when its process ended, and was not resumed yet. `ended_at` and `duration_s`
     are null until it has ended; `relation` is null for a run that is nobody's rerun. `code_digest` covers the code
     that the root task can reach, `bundle_digest` all files that were recorded.
-    `fingerprint`, where one run is shown, is equal for runs that did the same, down to every nested call.
+    `imported` is null for a run that was recorded in this store.
+    `fingerprint`, where one run is shown or it was asked for, is equal for runs that did the same, down to every nested call.
     """
 
     name: str
@@ -85,6 +106,7 @@ class RunView(TypedDict):
     duration_s: float | None
     code_digest: str
     bundle_digest: str
+    imported: ImportView | None
     fingerprint: NotRequired[str]
 
 
@@ -219,3 +241,104 @@ class FileView(TypedDict):
     path: str
     size: int
     digest: str
+
+
+class RunsView(TypedDict):
+    """Some runs, the newest first.
+
+    `next` is what to give as `before` for those that follow, "" at the end. One look goes through a bounded number of runs, so
+    that there may be few of them, or none, although more follow.
+    """
+
+    runs: list[RunView]
+    next: str
+
+
+class ChildView(ActionView):
+    """An action below another one; `children` is how many it has called itself."""
+
+    children: int
+
+
+class ChildrenView(TypedDict):
+    """Some of the actions that one called, in the order in which it did.
+
+    `run` is where they are recorded, which is another run for an action whose result was taken over. `next` is what to give as
+    `after` for those that follow, null at the end.
+    """
+
+    run: str
+    project: str
+    domain: str
+    actions: list[ChildView]
+    next: int | None
+
+
+class AttemptView(TypedDict):
+    """An attempt that failed and was followed by another; `attempt` counts from 1."""
+
+    attempt: int
+    started_at: str
+    ended_at: str
+    error: ErrorView
+
+
+class LogsView(TypedDict):
+    """A part of a log; `next` is what to give as `after` for what comes behind it, now or later."""
+
+    lines: list[LogView]
+    next: int
+
+
+class VariableView(TypedDict):
+    """An input or output: its type as text and as JSON Schema; `default_text` is null without a default, or for an output."""
+
+    name: str
+    type: str
+    schema: dict[str, Any]
+    required: bool
+    default_text: str | None
+
+
+class TaskView(TypedDict):
+    """A recorded task; `settings` are those that it was given, as texts."""
+
+    name: str
+    kind: str
+    doc: str
+    module: str
+    qualname: str
+    settings: dict[str, str]
+    inputs: list[VariableView]
+    outputs: list[VariableView]
+
+
+class SourceView(TypedDict):
+    """A recorded source file; `marked` are the numbers of the lines, from 1, that a task reaches."""
+
+    path: str
+    text: str
+    marked: list[int]
+
+
+class CodeView(TypedDict):
+    """The code that a task reaches, and the files that it is in."""
+
+    closure: ClosureView
+    files: list[SourceView]
+
+
+class FamilyView(TypedDict):
+    """A run and the place in the same list of the run that it came from, null for the first."""
+
+    run: RunView
+    parent: int | None
+
+
+class PlanView(TypedDict):
+    """What a rerun would do: how many recorded actions it would execute and take over, and which."""
+
+    run: str
+    execute: int
+    reuse: int
+    actions: list[WhyView]

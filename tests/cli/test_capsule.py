@@ -43,6 +43,23 @@ def test_import_makes_the_store(command: Command, carried: Path, tmp_path: Path)
     assert command("get", "run", "good", "--store", store).code == 0
 
 
+def test_what_was_imported_is_shown_as_such(
+    command: Command, look: Command, carried: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "new"
+    command("import", carried, "--store", store)
+    assert look("get", "run", "good", "--json").json["imported"] is None
+    [listed] = command("get", "run", "--json", "--store", store).json
+    capsule = listed["imported"]["capsule"]
+    assert (len(capsule), listed["imported"]["trusted"]) == (64, False)
+    assert "capsule" in command("get", "run", "--store", store).out
+    shown = " ".join(command("get", "run", "good", "--store", store).out.split())
+    assert f"from capsule {capsule[:12]}, its code is not trusted" in shown
+    [code] = command("trust", "--json", "--store", store).json
+    command("trust", code["digest"], "--store", store)
+    assert command("get", "run", "good", "--json", "--store", store).json["imported"]["trusted"] is True
+
+
 def test_trust(command: Command, carried: Path, tmp_path: Path) -> None:
     store = tmp_path / "new"
     command("import", carried, "--store", store)

@@ -19,7 +19,7 @@ Command = Callable[..., Any]
 
 RUN_KEYS = [
     "name", "project", "domain", "phase", "task", "action", "labels", "env_vars", "relation", "started_at",
-    "ended_at", "duration_s", "code_digest", "bundle_digest",
+    "ended_at", "duration_s", "code_digest", "bundle_digest", "imported",
 ]  # fmt: skip
 ACTION_KEYS = [
     "run", "name", "task", "kind", "phase", "parent", "key", "attempts", "group", "started_at", "ended_at", "duration_s",
@@ -41,6 +41,18 @@ def test_run_as_json_has_the_promised_keys(look: Command) -> None:
     assert 0 < run["duration_s"] < 60
     assert DIGEST.match(run["code_digest"])
     assert DIGEST.match(run["bundle_digest"])
+
+
+def test_a_list_has_fingerprints_if_they_are_asked_for(look: Command) -> None:
+    assert all("fingerprint" not in view for view in look("get", "run", "--json").json)
+    views = look("get", "run", "--fingerprint", "--json").json
+    alone = look("get", "run", "good", "--json").json
+    assert {view["name"]: view["fingerprint"] for view in views}["good"] == alone["fingerprint"]
+    assert all(DIGEST.match(view["fingerprint"]) for view in views)
+    table = look("get", "run", "--fingerprint").out
+    assert "FINGERPRINT" in table
+    assert alone["fingerprint"][:12] in table
+    assert "FINGERPRINT" not in look("get", "run").out
 
 
 def test_relation_as_json(look: Command) -> None:

@@ -345,3 +345,22 @@ def test_a_file_that_a_compaction_replaces_during_the_opening_is_looked_at_again
     put(again, (b"b", b"2"))
     assert everything(again) == [(b"a", b"1"), (b"b", b"2")]
     again.close()
+
+
+def test_the_version_is_another_one_after_every_commit_of_anybody(store: LmdbStore, tmp_path: Path) -> None:
+    seen = [store.version()]
+    put(store, (b"a", b"1"))
+    seen.append(store.version())
+    with other_process(WRITE_AND_WAIT, tmp_path / "store") as (process, line, answers):
+        assert answers.readline() == "ready\n"
+        assert store.version() == seen[-1]
+        line.write("\n")
+        line.flush()
+        process.wait()
+    seen.append(store.version())
+    with store.read():
+        assert store.version() == seen[-1]
+    assert seen == sorted({*seen})
+    store.close()
+    with pytest.raises(StoreClosedError):
+        store.version()

@@ -80,6 +80,7 @@ def _print_version(ctx: click.Context, param: click.Parameter, asked: bool) -> N
         "why": "dalsegno.cli._why:why",
         "diff": "dalsegno.cli._diff:diff",
         "verify": "dalsegno.cli._verify:verify",
+        "ui": "dalsegno.cli._ui:ui",
         "export": "dalsegno.cli._capsule:export",
         "import": "dalsegno.cli._capsule:import_",
         "trust": "dalsegno.cli._capsule:trust",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import rich_click as click
 
 from dalsegno import query
+from dalsegno._fingerprint import SHORT
 from dalsegno._listing import Query
 from dalsegno.cli._errors import note
 from dalsegno.cli._options import completing, json_option, pairs_option, place_options
@@ -32,6 +33,11 @@ PHASES = [phase.value for phase in Phase]
     "--source-run", metavar="RUN", shell_complete=completing("runs"), help="Only reruns of this run."
 )
 @click.option("--all-projects", is_flag=True, help="Runs of every project and domain.")
+@click.option(
+    "--fingerprint",
+    is_flag=True,
+    help="With fingerprints, equal for runs that did the same; reads every action.",
+)
 @click.option("--limit", type=click.IntRange(min=1), default=100, help="At most so many; 100 by default.")
 @place_options
 @json_option
@@ -44,6 +50,7 @@ def get_run(
     phase: tuple[str, ...],
     source_run: str | None,
     all_projects: bool,
+    fingerprint: bool,
     limit: int,
     as_json: bool,
 ) -> None:
@@ -53,11 +60,8 @@ def get_run(
         if name is not None:
             if label or task or phase or source_run or all_projects:
                 raise click.UsageError("NAME says which run; leave out what selects from a list", ctx)
-            from dalsegno._fingerprint import Fingerprints
-
-            run = records.run(name)
-            found = Fingerprints(records.ledger).of_run(run)
-            _show({**query.run_view(run), "fingerprint": found.hex()}, as_json=as_json)
+            [view] = query.run_views(records.ledger, [records.run(name)], fingerprints=True)
+            _show(view, as_json=as_json)
             return
         wanted = Query(
             project=None if all_projects else place.project,
@@ -67,7 +71,8 @@ def get_run(
             labels=label,
             source=None if source_run is None else _source(records, source_run),
         )
-        views = [query.run_view(run) for run in records.ledger.runs(wanted, limit=limit)]
+        runs = records.ledger.runs(wanted, limit=limit)
+        views = query.run_views(records.ledger, runs, fingerprints=fingerprint)
     if as_json:
         print_json(views)
     elif views:
@@ -86,7 +91,18 @@ def _source(records: Records, name: str) -> tuple[str, str, str]:
 
 
 def _list(views: list[RunView], *, everywhere: bool) -> None:
-    header = ("NAME", "PROJECT" if everywhere else "", "TASK", "PHASE", "STARTED", "TOOK", "FROM", "LABELS")
+    marks = any("fingerprint" in view for view in views)
+    header = (
+        "NAME",
+        "PROJECT" if everywhere else "",
+        "TASK",
+        "PHASE",
+        "STARTED",
+        "TOOK",
+        "FINGERPRINT" if marks else "",
+        "FROM",
+        "LABELS",
+    )
     rows = [
         (
             view["name"],
@@ -95,6 +111,7 @@ def _list(views: list[RunView], *, everywhere: bool) -> None:
             phase_text(view["phase"]),
             local(view["started_at"]),
             duration(view["duration_s"]),
+            view.get("fingerprint", "")[:SHORT],
             _origin(view, short=True),
             _pairs(view["labels"]),
         )
@@ -117,17 +134,20 @@ def _show(view: RunView, *, as_json: bool) -> None:
             ("ended", local(view["ended_at"])),
             ("took", duration(view["duration_s"])),
             ("from", _origin(view, short=False)),
+            ("imported", _imported(view)),
             ("labels", _pairs(view["labels"])),
             ("env", _pairs(view["env_vars"])),
             ("code", view["code_digest"]),
             ("bundle", view["bundle_digest"]),
-            ("fingerprint", view.get("fingerprint", "")[:12]),
+            ("fingerprint", view.get("fingerprint", "")[:SHORT]),
         ]
     )
 
 
 def _origin(view: RunView, *, short: bool) -> str:
     relation = view["relation"]
+    if short and view["imported"] is not None:
+        return "capsule"
     if relation is None:
         return ""
     source = relation["run"] if relation["action"] == "a0" else f"{relation['run']}/{relation['action']}"
@@ -139,6 +159,14 @@ def _origin(view: RunView, *, short: bool) -> str:
         code += ", recovering"
     inputs = f"changed inputs: {', '.join(changed)}" if changed else "recorded inputs"
     return f"{relation['kind']} of {source} ({code}, {inputs})"
+
+
+def _imported(view: RunView) -> str:
+    imported = view["imported"]
+    if imported is None:
+        return ""
+    code = "its code is trusted" if imported["trusted"] else "its code is not trusted"
+    return f"{local(imported['at'])} from capsule {imported['capsule'][:SHORT]}, {code}"
 
 
 def _pairs(pairs: Mapping[str, str]) -> str:

@@ -30,9 +30,9 @@ def why(ctx: click.Context, run_name: str, name: str | None, as_json: bool) -> N
 
     with reading(ctx) as records:
         run = records.run(run_name)
-        wanted = None if name is None else records.ledger.action(run, name).name
-        found = explain(records.ledger, run)
-    views = [query.why_view(each) for each in found if wanted in (None, each.action)]
+        wanted = None if name is None else records.ledger.action(run, name)
+        found = explain(records.ledger, run, wanted)
+    views = [query.why_view(each) for each in found]
     if as_json:
         print_json(views if wanted is None else views[0])
     elif wanted is None:

@@ -6,7 +6,7 @@ bundle. `symbol_source` and `changes` show what was found.
 
 from .closure import Closure, Sources, Symbol, Widening, closure
 from .facts import ANALYSIS, ModuleFacts, Outline, module_facts, module_outline
-from .show import Change, changes, symbol_source
+from .show import Change, changes, reached_lines, symbol_source
 
 __all__ = [
     "ANALYSIS",
@@ -21,5 +21,6 @@ __all__ = [
     "closure",
     "module_facts",
     "module_outline",
+    "reached_lines",
     "symbol_source",
 ]

@@ -1,12 +1,13 @@
 """What was found, for people: the source of a symbol, and what differs between two closures."""
 
 import re
+from collections.abc import Collection
 from typing import Final, Literal, NamedTuple
 
 from dalsegno.closure.closure import Closure
 from dalsegno.closure.facts import module_facts
 
-__all__ = ["Change", "changes", "symbol_source"]
+__all__ = ["Change", "changes", "reached_lines", "symbol_source"]
 
 _LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 """A line as Python counts them, which `str.splitlines` does not."""
@@ -33,13 +34,27 @@ def symbol_source(text: bytes, name: str) -> str:
     if name == "*":
         return decoded
     lines = _LINE.findall(decoded)
+    return "".join("".join(lines[first - 1 : last]) for first, last in _spans(text, name))
+
+
+def reached_lines(text: bytes, names: Collection[str]) -> tuple[str, list[int]]:
+    """A module's text, and the numbers of the lines, from 1, that bind these names of it; "*" is every line."""
+    decoded = _decoded(text)
+    if "*" in names:
+        return decoded, [*range(1, len(_LINE.findall(decoded)) + 1)]
+    found = {line for name in names for first, last in _spans(text, name) for line in range(first, last + 1)}
+    return decoded, sorted(found)
+
+
+def _spans(text: bytes, name: str) -> list[tuple[int, int]]:
+    """The first and the last line of each statement that binds a name."""
     facts = module_facts(text, name="", is_package=False)
     spans = {
         (unit.first, unit.last): None
         for unit in facts.units
         if name in unit.names or (not unit.names and unit.label == name)
     }
-    return "".join("".join(lines[first - 1 : last]) for first, last in spans)
+    return [*spans]
 
 
 def _decoded(text: bytes) -> str:

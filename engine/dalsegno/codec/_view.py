@@ -19,14 +19,17 @@ from ._unpack import Extension, unpack
 __all__ = ["view"]
 
 _PREVIEW = 10
+_LONG = 1000
 
 
-def view(data: Buffer, *, limit: int = 10_000) -> Any:
+def view(data: Buffer, *, limit: int = 10_000, content: int | None = None, preview: int | None = None) -> Any:
     """The recorded value as JSON can have it, lossy but readable and the same every time.
 
-    Texts, bytes, lists and dicts longer than `limit` are cut, and say so with "$size".
+    Lists and dicts longer than `limit` are cut, and say so with "$size"; texts and bytes longer than `content`, which is
+    `limit` if it is not given. Of an array the first `preview` elements are shown, 10 by default; of an Arrow or polars table as
+    many rows, column by column, but only where `preview` is given and pyarrow can read it.
     """
-    viewer = _Viewer(limit)
+    viewer = _Viewer(limit, content, preview)
     try:
         return viewer.show(data)
     except DecodeError:
@@ -36,8 +39,11 @@ def view(data: Buffer, *, limit: int = 10_000) -> Any:
 
 
 class _Viewer:
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, content: int | None = None, preview: int | None = None) -> None:
         self.limit = limit
+        self.preview = _PREVIEW if preview is None else preview
+        self.rows = 0 if preview is None else preview
+        self._content = limit if content is None else content
         self._depth = 0
 
     def show(self, data: Buffer) -> Any:
@@ -57,20 +63,23 @@ class _Viewer:
         if kind is float and not math.isfinite(value):
             return {"$type": "float", "value": str(value)}
         if kind is bytes:
-            shown = {"$type": "bytes", "base64": base64.b64encode(value[: self.limit]).decode()}
-            return shown | self._cut(len(value))
+            shown = {"$type": "bytes", "base64": base64.b64encode(value[: self._content]).decode()}
+            return shown | self._cut(len(value), self._content)
         if kind is str:
-            if len(value) > self.limit:
-                return {"$type": "str", "value": _printable(value[: self.limit])} | self._cut(len(value))
+            if len(value) > self._content:
+                shown = {"$type": "str", "value": _printable(value[: self._content])}
+                return shown | self._cut(len(value), self._content)
             return _printable(value)
         return value
 
-    def _cut(self, size: int) -> dict[str, int]:
-        return {"$size": size} if size > self.limit else {}
+    def _cut(self, size: int, limit: int) -> dict[str, int]:
+        return {"$size": size} if size > limit else {}
 
     def items(self, members: list[Any]) -> dict[str, Any]:
         """The first members, and how many there are when those are not all."""
-        return {"items": [self.leaf(member) for member in members[: self.limit]]} | self._cut(len(members))
+        return {"items": [self.leaf(member) for member in members[: self.limit]]} | self._cut(
+            len(members), self.limit
+        )
 
     def _list(self, members: list[Any]) -> Any:
         shown = self.items(members)
@@ -81,7 +90,7 @@ class _Viewer:
         plain = all(type(key) is str and not key.startswith("$") for key, _ in shown)
         if plain and len(value) <= self.limit:
             return dict(shown)
-        return {"$type": "dict", "items": [list(pair) for pair in shown]} | self._cut(len(value))
+        return {"$type": "dict", "items": [list(pair) for pair in shown]} | self._cut(len(value), self.limit)
 
     def tagged(self, tag: int, data: Buffer) -> Any:
         self._depth += 1
@@ -205,15 +214,17 @@ def _ndarray(viewer: _Viewer, data: Buffer) -> Any:
     view = memoryview(data)
     (size,) = struct.unpack_from(">I", view)
     dtype, shape = viewer.fields(view[4 : 4 + size])
-    return {"$type": "ndarray", "dtype": dtype, "shape": shape} | _elements(dtype, view[4 + size :])
+    return {"$type": "ndarray", "dtype": dtype, "shape": shape} | _elements(
+        dtype, view[4 + size :], viewer.preview
+    )
 
 
-def _elements(dtype: Any, content: memoryview) -> dict[str, Any]:
+def _elements(dtype: Any, content: memoryview, most: int) -> dict[str, Any]:
     code = _STRUCT.get(dtype[1:]) if isinstance(dtype, str) else None
     if code is None or dtype[0] not in "<>|":
         return {}
     form = struct.Struct(dtype[0].replace("|", "<") + code)
-    count = min(_PREVIEW, len(content) // form.size)
+    count = min(most, len(content) // form.size)
     found = (form.unpack_from(content, place * form.size)[0] for place in range(count))
     return {
         "preview": [
@@ -228,14 +239,14 @@ def _object_array(viewer: _Viewer, data: Buffer) -> Any:
         "$type": "ndarray",
         "dtype": "|O",
         "shape": shape,
-        "preview": list(map(viewer.leaf, members[:_PREVIEW])),
+        "preview": list(map(viewer.leaf, members[: viewer.preview])),
     }
 
 
 def _numpy_scalar(viewer: _Viewer, data: Buffer) -> Any:
     dtype, content = viewer.raw(data)
     shown = (
-        [content] if isinstance(content, str) else _elements(dtype, memoryview(content)).get("preview", [])
+        [content] if isinstance(content, str) else _elements(dtype, memoryview(content), 1).get("preview", [])
     )
     return {"$type": "numpy", "dtype": viewer.leaf(dtype)} | ({"value": shown[0]} if shown else {})
 
@@ -251,9 +262,29 @@ def _pandas(viewer: _Viewer, data: Buffer) -> Any:
 def _table(library: str) -> Callable[[_Viewer, Buffer], Any]:
     def show(viewer: _Viewer, data: Buffer) -> Any:
         kind, rows, columns, content = viewer.raw(data)
-        return {"$type": f"{library}.{kind}", "rows": rows, "columns": columns, "$size": len(content)}
+        shown = {"$type": f"{library}.{kind}", "rows": rows, "columns": columns, "$size": len(content)}
+        return shown | _first_rows(content, viewer.rows) if viewer.rows else shown
 
     return show
+
+
+def _first_rows(content: Buffer, most: int) -> dict[str, Any]:
+    try:
+        import pyarrow as pa
+
+        with pa.ipc.open_stream(content) as stream:
+            rows = stream.read_next_batch().slice(0, most)
+        return {"data": [[_plain(each) for each in column.to_pylist()] for column in rows.columns]}
+    except (
+        Exception
+    ):  # without pyarrow, without rows, or with types that it does not know, there is less to see
+        return {}
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return _printable(str(value)[:_LONG])
 
 
 def _file(viewer: _Viewer, data: Buffer) -> Any:

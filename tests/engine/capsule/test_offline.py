@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import venv
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
@@ -30,12 +31,12 @@ NO_NETWORK = """
 """
 
 
-def isolated(code: str, cwd: Path, store: Path) -> Any:
+def isolated(code: str, cwd: Path, store: Path, python: str = sys.executable) -> Any:
     """What Python text prints last, as JSON, in a process that sees the packages, its folder's store and nothing else."""
     roots = [str(Path(str(package.__file__)).parents[1]) for package in (dalsegno, dalsegno_storage)]
     start = f"import sys; sys.path.extend({roots!r})\n" + dedent(NO_NETWORK) + dedent(code)
     done = subprocess.run(
-        [sys.executable, "-I", "-B", "-W", "error", "-c", start],
+        [python, "-I", "-B", "-W", "error", "-c", start],
         cwd=cwd,
         env={"PATH": os.environ["PATH"], "DALSEGNO_STORE": str(store)},
         capture_output=True,
@@ -44,6 +45,14 @@ def isolated(code: str, cwd: Path, store: Path) -> Any:
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def another_environment(folder: Path) -> str:
+    """The interpreter of a new virtual environment, which finds the packages of this one."""
+    venv.create(folder, with_pip=False)
+    [packages] = folder.glob("lib/python*/site-packages")
+    (packages / "here.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
+    return str(folder / "bin" / "python")
 
 
 def test_the_digits_are_executed_elsewhere(tmp_path: Path) -> None:
@@ -62,12 +71,12 @@ def test_the_digits_are_executed_elsewhere(tmp_path: Path) -> None:
         run.wait()
         done = dalsegno.export_runs("digits", file={str(tmp_path / "digits.capsule")!r})
         print()
-        print(json.dumps([dalsegno.fingerprint(run), done.runs, len(run.actions())]))
+        print(json.dumps([dalsegno.fingerprint(run), done.runs, len(run.actions()), sys.prefix]))
         """,
         checkout,
         tmp_path / "store",
     )
-    assert made[1:] == [["digits"], 5]
+    assert made[1:3] == [["digits"], 5]
     (checkout / "digits.py").unlink()
     (tmp_path / "store").rename(tmp_path / "away")
     seen = isolated(
@@ -90,14 +99,16 @@ def test_the_digits_are_executed_elsewhere(tmp_path: Path) -> None:
         same = dalsegno.diff("digits", "again").is_same
         print()
         print(json.dumps([*looked, list(done.bundles) == [refused], dalsegno.fingerprint(again), same,
-                          again.result().accuracy == run.result().accuracy, "digits" in sys.modules]))
+                          again.result().accuracy == run.result().accuracy, "digits" in sys.modules, sys.prefix]))
         """,
         elsewhere,
         elsewhere / "store",
+        another_environment(tmp_path / "venv"),
     )
     assert seen[:4] == [made[0], True, False, True]
     assert seen[4] == made[0]
-    assert seen[5:] == [True, True, True]
+    assert seen[5:8] == [True, True, True]
+    assert seen[8] == str(tmp_path / "venv") != made[3]
 
 
 LOOKS = (

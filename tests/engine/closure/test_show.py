@@ -3,7 +3,7 @@
 import pytest
 from tests.engine.closure.sources import files, reach
 
-from dalsegno.closure import Change, Closure, changes, symbol_source
+from dalsegno.closure import Change, Closure, changes, reached_lines, symbol_source
 from dalsegno.errors import DecodeError
 
 TEXT = b'''\
@@ -51,6 +51,14 @@ else:
 )
 def test_source(name: str, expected: str) -> None:
     assert symbol_source(TEXT, name) == expected
+
+
+def test_lines_of_several_names() -> None:
+    assert reached_lines(TEXT, ["f", "X"]) == (TEXT.decode(), [11, 12, 13, 14, 15, 16, 17, 20, 21])
+    assert reached_lines(TEXT, ["two", "one"])[1] == [3, 4, 5, 6]
+    assert reached_lines(TEXT, ["X", "*"])[1] == [*range(1, 26)]
+    assert reached_lines(TEXT, ["missing"])[1] == []
+    assert reached_lines(b"def f(:\n", ["f", "*"]) == ("def f(:\n", [1])
 
 
 def test_source_of_what_cannot_be_read() -> None:
