@@ -231,3 +231,10 @@ def test_polars_frames_are_tables() -> None:
     found = node(view(encode(frame).data, preview=100))
     assert (found["columns"], found["rows"]) == (["city", "degrees"], [["Oslo", "3.5"], ["None", "17.0"]])
     assert found["note"] == "2 rows × 2 columns"
+
+
+def test_a_figure_is_a_picture() -> None:
+    shown = {"$opaque": "matplotlib.figure.Figure", "size": 9, "picture": "iVBORw0KGgo="}
+    drawn = node(shown)
+    assert (drawn["k"], drawn["head"]) == ("image", "matplotlib.figure.Figure")
+    assert drawn["src"] == "data:image/png;base64,iVBORw0KGgo="

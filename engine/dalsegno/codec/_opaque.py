@@ -3,6 +3,7 @@
 import io
 import pickle
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from cloudpickle import Pickler
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["READERS", "dump"]
 
 _PROTOCOL = 5
+_DPI = 100
+_LARGEST = 1 << 20
+"""Pictures larger than this are left out."""
 
 
 class _Pickler(Pickler):  # type: ignore[misc]  # cloudpickle's class is untyped
@@ -51,18 +55,31 @@ class _Unpickler(pickle.Unpickler):
 
 
 def dump(value: Any, module_name: ModuleName) -> Payload:
-    """The payload of OPAQUE: the name of the value's class, for those who only look, and the pickle."""
+    """The payload of OPAQUE: the name of the value's class and a picture of it, for those who only look, and the pickle."""
     file = io.BytesIO()
     try:
         _Pickler(file, module_name).dump(value)
     except Exception as error:
         reason = str(error) or type(error).__name__
         raise Unencodable(type(value), f"no codec takes it and cloudpickle failed: {reason}") from error
-    return [type_name(type(value)), file.getvalue()]
+    picture = _picture(value)
+    return [type_name(type(value)), *([] if picture is None else [picture]), file.getvalue()]
+
+
+def _picture(value: Any) -> bytes | None:
+    """What a matplotlib figure looks like, as PNG; None for all else, and for what cannot be drawn or is too large."""
+    if not any(
+        each.__name__ == "Figure" and each.__module__ == "matplotlib.figure" for each in type(value).__mro__
+    ):
+        return None
+    file = io.BytesIO()
+    with suppress(Exception):  # whatever drawing may raise: the value itself is recorded
+        value.savefig(file, format="png", dpi=min(value.dpi, _DPI))
+    return file.getvalue() if 0 < file.tell() <= _LARGEST else None
 
 
 def _read_opaque(reader: "Reader", data: Buffer) -> Any:
-    name, pickled = reader.fields(data, 2)
+    name, *_, pickled = reader.fields(data)
     if not reader.allow_opaque:
         raise DecodeError(f"a pickled {name} is not loaded, because opaque values were not allowed here")
     return _Unpickler(io.BytesIO(pickled), reader.resolve).load()

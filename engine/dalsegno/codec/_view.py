@@ -26,7 +26,7 @@ def view(data: Buffer, *, limit: int = 10_000, content: int | None = None, previ
     """The recorded value as JSON can have it, lossy but readable and the same every time.
 
     Lists and dicts longer than `limit` are cut, and say so with "$size"; texts and bytes longer than `content`, which is
-    `limit` if it is not given. Of an array the first `preview` elements are shown, 10 by default; of an Arrow or polars table as
+    `limit` if it is not given; where it is, the picture of a figure is shown too. Of an array the first `preview` elements are shown, 10 by default; of an Arrow or polars table as
     many rows, column by column, but only where `preview` is given and pyarrow can read it.
     """
     viewer = _Viewer(limit, content, preview)
@@ -43,6 +43,7 @@ class _Viewer:
         self.limit = limit
         self.preview = _PREVIEW if preview is None else preview
         self.rows = 0 if preview is None else preview
+        self.pictures = content is not None
         self._content = limit if content is None else content
         self._depth = 0
 
@@ -304,8 +305,9 @@ def _custom(viewer: _Viewer, data: Buffer) -> Any:
 
 
 def _opaque(viewer: _Viewer, data: Buffer) -> Any:
-    kind, content = viewer.raw(data)
-    return {"$opaque": kind, "size": len(content)}
+    kind, *picture, content = viewer.raw(data)
+    shown = {"$opaque": kind, "size": len(content)}
+    return shown | ({"picture": base64.b64encode(picture[0]).decode()} if picture and viewer.pictures else {})
 
 
 _STRUCT = {

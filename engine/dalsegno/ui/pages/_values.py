@@ -50,6 +50,8 @@ def node(shown: Any) -> Node:
             return _text(shown)
         case list():
             return _members("list", "[", "]", [(None, each) for each in shown], len(shown))
+        case {"$opaque": kind, "picture": str(picture)}:
+            return image_node("image/png", base64.b64decode(picture), str(kind))
         case {"$opaque": kind}:
             return _leaf(
                 "kind", f"{kind} · pickled, {size(shown.get('size', 0))} · shown by no one but its code"
