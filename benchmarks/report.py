@@ -180,6 +180,8 @@ def run(scale: Scale, only: Sequence[str] = ()) -> dict[str, Any]:
     judged = [row for rows in found["claims"].values() for row in rows if row["met"] is not None]
     met = sum(row["met"] for row in judged)
     print(f"{met} of {len(judged)} targets met, in {sum(found['seconds'].values()):.0f} s")
+    if met < len(judged):
+        print("where the time goes: python -m benchmarks.profile all")
     return found
 
 
