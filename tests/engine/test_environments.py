@@ -16,6 +16,7 @@ from contextlib import closing
 from dataclasses import replace
 from importlib.metadata import distribution
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import anyio
@@ -256,6 +257,72 @@ def test_two_that_want_the_same_build_it_once(light: Path, monkeypatch: pytest.M
     assert _environment_cache.clear() == 1
     assert _environment_cache.kept() == []
     assert not place.exists()
+
+
+BUILDER = """
+    import sys
+    import anyio
+    from dalsegno import _environments
+    from dalsegno.bundle import Manifest
+
+    _environments._engine = lambda: ([], [])
+    _environments.shutil.which = lambda name: None
+    build, do = _environments._build, _environments._do
+    built = []
+
+    async def counted(what, place):
+        built.append(1)
+        await build(what, place)
+
+    async def halfway(command, what):
+        await do(command, what)
+        if "venv" in command:
+            print("halfway", flush=True)
+            sys.stdin.readline()
+
+    _environments._build = counted
+    if sys.argv[1] == "stops":
+        _environments._do = halfway
+    place = anyio.run(_environments.provide, eval(sys.argv[2], {"Manifest": Manifest}))
+    print(place, len(built))
+"""
+
+
+def builder(script: Path, how: str) -> subprocess.Popen[str]:
+    """A process that wants the environment of TOY; one that "stops" waits half-way for a line."""
+    return subprocess.Popen(
+        [sys.executable, script, how, repr(TOY)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def test_processes_build_it_once_after_one_was_killed_half_way(light: Path, tmp_path: Path) -> None:
+    script = tmp_path / "builder.py"
+    script.write_text(dedent(BUILDER))
+    with builder(script, "stops") as killed:
+        assert killed.stdout is not None
+        assert killed.stdout.readline() == "halfway\n"
+        place = light / _environments.wanted(TOY).key
+        assert not _environment_cache.is_usable(place)
+        assert [each.name for each in light.glob(f"{place.name}.*") if each.is_dir()] != []
+        with builder(script, "goes on") as waiting:  # for the lock of one that is at work
+            killed.kill()
+            killed.wait()
+            with builder(script, "goes on") as another:
+                said = [each.communicate(timeout=120)[0].split() for each in (waiting, another)]
+    assert [where for where, _ in said] == [str(place)] * 2
+    assert sorted(number for _, number in said) == ["0", "1"]
+    assert _environment_cache.is_usable(place)
+    assert [each.name for each in light.glob(f"{place.name}.*") if each.is_dir()] == []
+    told = subprocess.run(
+        [_environments.python_of(place), "-c", "import toy; print(toy.VERSION)"],
+        capture_output=True,
+        text=True,
+    )
+    assert told.stdout == "toy 1.0\n"
 
 
 def test_another_version_of_python(light: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
