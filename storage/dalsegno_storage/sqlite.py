@@ -264,9 +264,13 @@ def _link(temporary: Path, path: Path) -> None:
     path.hardlink_to(temporary)
 
 
+_MOMENT = 5.0
+"""How long another process may be at work on the file before it cannot be told what it is, in seconds."""
+
+
 def _check_format(path: Path) -> None:
     try:
-        connection = _connection(path, "ro", 0)
+        connection = _connection(path, "ro", _MOMENT)
         try:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (found,) = connection.execute("PRAGMA user_version").fetchone()
