@@ -1,7 +1,8 @@
 """Capsules in pytest: as what a test begins with, and as regression tests.
 
 A capsule that lies in the project's own folder is trusted without asking, as the tests beside it are: whoever runs these runs
-what their authors wrote. It is trusted in a temporary store only. One from elsewhere is refused.
+what their authors wrote. It is trusted in a temporary store only. One from elsewhere that a test asks for is refused; a folder
+that `--dalsegno-capsules` names is trusted by whoever names it, wherever it lies.
 """
 
 from __future__ import annotations

@@ -109,7 +109,10 @@ class Driver:
         return record
 
     async def _begin(self, start: Start, nested: bool) -> RunRecord:
-        """Start a prepared run while it is being recorded; it is stopped if it cannot be, or if the caller is cancelled before."""
+        """Start a prepared run while it is being recorded; it is stopped if it cannot be, or if the caller is cancelled before.
+
+        Whoever cancels the caller does not wait for the record: if it is written nevertheless, so is the end, behind it.
+        """
         opening = start.opening(self._ledger)
         action = self._root(start, opening.run, opening.root, nested)
         self._enter(action.run, start)
@@ -120,8 +123,7 @@ class Driver:
         except BaseException:
             action.run.stop()
             raise
-        finally:
-            self._unrecorded.discard(opening.run.id)
+        self._unrecorded.discard(opening.run.id)
         return opening.run
 
     def supervise(self, elsewhere: Elsewhere) -> None:
@@ -286,6 +288,7 @@ class Driver:
             self._note_end(live, outcome, ended)
             live.done.set_result(ended)
         del self._live[live.record.id]
+        self._unrecorded.discard(live.record.id)
 
     async def _end_late(self, live: LiveRun, outcome: Outcome, left: list[End], error: Exception) -> None:
         """Record the end of a run once the store can be written to again, or leave the run to somebody else."""

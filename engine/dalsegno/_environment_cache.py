@@ -42,9 +42,17 @@ def kept() -> list[Kept]:
     found = []
     for file in sorted(cache_folder().glob(f"*/{FACTS}")):
         if re.fullmatch(r"[0-9a-f]{24}", file.parent.name):
-            facts = json.loads(file.read_text(encoding="utf-8"))
-            size = sum(each.lstat().st_size for each in file.parent.rglob("*"))
-            found.append(Kept(file.parent, facts["python"], tuple(facts["requirements"]), size))
+            try:
+                facts = json.loads(file.read_text(encoding="utf-8"))
+                size = sum(each.lstat().st_size for each in file.parent.rglob("*"))
+                found.append(Kept(file.parent, facts["python"], tuple(facts["requirements"]), size))
+            except FileNotFoundError:  # it is being removed
+                continue
+            except (ValueError, KeyError, TypeError) as error:
+                raise EnvironmentBuildError(
+                    f"{file} is damaged and does not say what its environment was made from; remove it with "
+                    f"`dalsegno env clear`, and it is built again when it is needed"
+                ) from error
     return found
 
 

@@ -137,12 +137,18 @@ async def provide(manifest: Manifest) -> Path:
     """
     what = wanted(manifest)
     place = cache_folder() / what.key
-    if is_usable(place):
-        return place
-    make_private(place.parent)
-    async with locked(place.with_suffix(".lock")):
-        if not is_usable(place):
-            await _build(what, place)
+    try:
+        make_private(place.parent)
+        if is_usable(place):
+            return place
+        async with locked(place.with_suffix(".lock")):
+            if not is_usable(place):
+                await _build(what, place)
+    except OSError as error:
+        raise EnvironmentBuildError(
+            f"the recorded environment cannot be kept in {place.parent}: {error}; make room or mend that folder, or name "
+            f"another place with XDG_CACHE_HOME"
+        ) from error
     return place
 
 

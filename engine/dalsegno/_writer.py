@@ -139,17 +139,8 @@ class Writer:
         self, operation: Callable[[Transaction], T], *, landed: Landed | None = None
     ) -> T:
         """The same, but cancelling the caller takes back what has not begun, and does not keep it from the result of what
-        has; the caller is cancelled again where it waits next."""
-        return await self._unless_cancelled(Ticket(operation, landed, 0, wait_here()))
-
-    async def commit_ahead(self, operation: Callable[[Transaction], T], *, landed: Landed | None = None) -> T:
-        """The same for what lazy puts that are handed in from now on rely on: it is run before those that are in its group.
-        Until others come to go with it, it is waited for `PATIENCE` seconds."""
+        has; the caller, a task of our own, is cancelled again where it waits next."""
         ticket = Ticket(operation, landed, 0, wait_here())
-        ticket.leads = True
-        return await self._unless_cancelled(ticket)
-
-    async def _unless_cancelled(self, ticket: Ticket[T, Wait]) -> T:
         ticket.make_withdrawable()
         self._put(ticket)
         try:
@@ -165,6 +156,21 @@ class Writer:
                 if not ticket.finished:
                     await waiter
             cancel_again()
+        return ticket.outcome()
+
+    async def commit_ahead(self, operation: Callable[[Transaction], T], *, landed: Landed | None = None) -> T:
+        """The same for what lazy puts that are handed in from now on rely on: it is run before those that are in its group.
+        Until others come to go with it, it is waited for `PATIENCE` seconds. Cancelling the caller takes back what has not
+        begun; what has begun goes on, and what is handed in later is run behind it."""
+        ticket = Ticket(operation, landed, 0, wait_here())
+        ticket.leads = True
+        ticket.make_withdrawable()
+        self._put(ticket)
+        try:
+            await ticket.waiter
+        except BaseException:
+            ticket.withdraw()
+            raise
         return ticket.outcome()
 
     def commit_blocking(
@@ -267,7 +273,9 @@ class Writer:
                     ticket = self._queue.get_nowait()
                 except Empty:
                     break
-                if ticket is not None:
+                if ticket is None:
+                    closing = self._closed  # nothing comes behind what says so
+                else:
                     group.append(ticket)
                     size += ticket.size
             lazy = self._take_lazy()

@@ -154,7 +154,7 @@ class Engine:
         """Start a run of `task`; comes back once it is recorded and started.
 
         The body of an async task may begin a moment before the record is on disk; if that fails, or the caller is cancelled
-        before, it is stopped and nothing is recorded. That of a sync or `at_most_once` task, of a run with a name of your own,
+        before, it is stopped, and nothing is recorded or that it was aborted. That of a sync or `at_most_once` task, of a run with a name of your own,
         and in an engine with observers begins after it. Raises InputError for inputs that do not fit, before anything is recorded.
         """
         return await self.with_runcontext().run(task, *args, **kwargs)

@@ -12,12 +12,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from dalsegno import Engine, Phase, TaskEnvironment, _driver
+from dalsegno import Engine, Phase, TaskEnvironment, _driver, _writer
 from dalsegno import _records as records
 from dalsegno._ownership import OWNERS, Tenure
 from dalsegno.maintenance import check
 from dalsegno.observers import Observer
-from dalsegno_storage.errors import StoreBusyError
+from dalsegno_storage.errors import StoreBusyError, StoreError
 from dalsegno_storage.memory import MemoryStore
 
 env = TaskEnvironment("early")
@@ -28,13 +28,18 @@ STORES: list[Held] = []
 
 
 class Held(MemoryStore):
-    """A store whose transactions wait at a gate, or are refused; it counts those that were committed."""
+    """A store whose transactions wait at a gate, or are refused; it counts those that were committed.
+
+    `committing` is set when a commit begins, which then waits for `finish`; one that `lies` fails though it took place.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.gate = threading.Event()
         self.gate.set()
-        self.busy = False
+        self.finish = threading.Event()
+        self.finish.set()
+        self.committing = self.busy = self.lies = False
         self.commits = 0
 
     @contextmanager
@@ -44,7 +49,12 @@ class Held(MemoryStore):
             raise StoreBusyError("memory:", pid=1, waited=0.0)
         with super().write() as transaction:
             yield transaction
+            self.committing = True
+            self.finish.wait(10)
         self.commits += 1
+        if self.lies:
+            self.lies = False
+            raise StoreError("nobody knows whether that was written")
 
     def runs(self) -> int:
         """How many runs are recorded."""
@@ -226,4 +236,47 @@ def test_runs_that_begin_together_are_recorded_together(held: Held) -> None:
 
     asyncio.run(main())
     assert held.commits < 20
+    assert check(held).is_clean
+
+
+def test_a_run_that_ended_in_the_commit_of_its_record_has_begun_though_the_commit_failed(
+    backend: str, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with Engine(held) as engine:
+            held.lies = True
+            run = await engine.run(step, 1)
+            assert await run.result.aio() == 2
+            assert [each.name for each in engine.list_runs()] == [run.name]
+
+    monkeypatch.setattr(_writer, "PATIENCE", 10)
+    anyio.run(main, backend=backend)
+    assert held.commits == 1
+    assert check(held).is_clean
+
+
+def test_whoever_cancels_a_start_while_its_record_is_written_stops_the_run_and_nothing_else(
+    backend: str, held: Held
+) -> None:
+    async def main() -> None:
+        with anyio.fail_after(5):
+            async with Engine(held) as engine, anyio.create_task_group() as tasks:
+                held.finish.clear()
+                with anyio.CancelScope() as scope:
+
+                    @tasks.start_soon
+                    async def cancel() -> None:
+                        while not held.committing:
+                            await anyio.lowlevel.checkpoint()
+                        scope.cancel()
+                        await anyio.lowlevel.checkpoint()
+                        held.finish.set()
+
+                    await engine.run(sleeps)
+                await anyio.lowlevel.checkpoint()
+        async with Engine(held) as engine:
+            assert [run.phase for run in engine.list_runs()] == [Phase.ABORTED]
+
+    anyio.run(main, backend=backend)
+    assert SEEN in ([], ["begun", "stopped"])
     assert check(held).is_clean

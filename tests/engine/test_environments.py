@@ -368,6 +368,38 @@ def test_a_cache_that_others_can_write_to_is_refused(light: Path) -> None:
     light.chmod(0o777)
     with pytest.raises(EnvironmentBuildError, match="can be written to by others"):
         anyio.run(_environments.provide, TOY)
+    # Not even for one that lies there already: whoever can write there may have put it there.
+    place = planted(light)
+    assert _environment_cache.is_usable(place)
+    with pytest.raises(EnvironmentBuildError, match="can be written to by others"):
+        anyio.run(_environments.provide, TOY)
+
+
+def test_a_cache_that_cannot_be_had_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(EnvironmentBuildError, match="cannot be kept in .*XDG_CACHE_HOME"):
+        anyio.run(_environments.provide, TOY)
+
+
+def test_facts_that_cannot_be_read_are_named(light: Path) -> None:
+    place = planted(light)
+    for facts in ("", "[]", "{}", '{"python": "3.11"}', "\x80"):
+        (place / _environment_cache.FACTS).write_bytes(facts.encode("latin-1"))
+        with pytest.raises(EnvironmentBuildError, match="is damaged and does not say"):
+            _environment_cache.kept()
+    place.with_suffix(".lock").touch()
+    assert _environment_cache.clear() == 1
+    assert _environment_cache.kept() == []
+
+
+def planted(cache: Path) -> Path:
+    """An environment for TOY that nobody has built."""
+    place = cache / _environments.wanted(TOY).key
+    (place / "bin").mkdir(parents=True)
+    (place / "bin" / "python").touch()
+    (place / _environment_cache.FACTS).write_text("{}")
+    return place
 
 
 ORIGINS = [

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import anyio
@@ -386,6 +387,27 @@ def test_close_writes_everything_and_ends_the_thread(gated: Gated) -> None:
         writer.commit_blocking(putting(b"a"))
     with pytest.raises(StoreClosedError):
         writer.put_lazily(b"a", lambda _: b"1")
+
+
+def test_close_is_noticed_while_a_group_is_gathered(gated: Gated) -> None:
+    writer = Writer(gated)
+    closers: list[threading.Thread] = []
+
+    class Queue(SimpleQueue[Any]):
+        """The writer is closed just before it looks for more that goes into the first group."""
+
+        def get_nowait(self) -> Any:
+            if not closers:
+                closers.append(threading.Thread(target=writer.close, daemon=True))
+                closers[0].start()
+                while self.empty():
+                    os.sched_yield()
+            return super().get_nowait()
+
+    writer._queue = Queue()
+    writer.commit_blocking(putting(b"a"))
+    closers[0].join(5)
+    assert not closers[0].is_alive()
 
 
 def test_large_operations_are_not_gathered_without_bound(gated: Gated, writer: Writer) -> None:

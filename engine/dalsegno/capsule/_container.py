@@ -75,6 +75,9 @@ class Container:
         self.path = path
         self._name = str(path)
         try:
+            # A pipe would be waited for, and cannot be read twice.
+            if not path.is_file() and not path.is_dir() and path.exists():
+                raise CapsuleError(self._name, "", "it is not a plain file", "name a copy of it on disk")
             self._file = path.open("rb")
         except OSError as error:
             raise CapsuleError(

@@ -134,6 +134,16 @@ def test_what_is_wrong_is_said(
         import_capsule(other, tmp_path / "wrong")
 
 
+def test_a_pipe_is_not_waited_for(tmp_path: Path, other: MemoryStore) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    held = os.open(tmp_path / "pipe", os.O_RDWR)  # so that opening it waits for nobody if it is done
+    try:
+        with pytest.raises(CapsuleError, match="it is not a plain file"):
+            import_capsule(other, tmp_path / "pipe")
+    finally:
+        os.close(held)
+
+
 @given(st.binary(max_size=300))
 @quickly
 @example(b"")

@@ -273,7 +273,8 @@ def test_a_run_that_results_are_taken_from_stays_unless_it_is_forced_away(
 
         swept.before = remove
         swept.armed = True
-        again = await engine.rerun(run.name, recover=True, again=1)
+        # With a name of its own it is recorded before it begins, not along with its child.
+        again = await engine.with_runcontext(name="again").rerun(run.name, recover=True, again=1)
         assert await again.result.aio() == result
         assert executed == ["tree", "echo", "tree"]
         assert bool(refused) is not force
