@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from dalsegno import Engine, Phase, TaskEnvironment, _driver, _writer
+from dalsegno import Engine, Phase, TaskEnvironment, _driver, _puts, _writer
 from dalsegno import _records as records
 from dalsegno._ownership import OWNERS, Tenure
 from dalsegno.maintenance import check
@@ -63,7 +63,9 @@ class Held(MemoryStore):
 
 
 @pytest.fixture(autouse=True)
-def held() -> Held:
+def held(monkeypatch: pytest.MonkeyPatch) -> Held:
+    # The code of all modules that other tests have loaded goes along with the first record, however much it is.
+    monkeypatch.setattr(_puts, "PART_BYTES", 1 << 30)
     SEEN.clear()
     STORES[:] = [Held()]
     return STORES[0]
