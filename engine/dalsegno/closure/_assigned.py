@@ -20,8 +20,8 @@ CHANGING_METHODS: Final = frozenset(
 
 _METHOD: Final = re.compile(rf"\.(?:{'|'.join(sorted(CHANGING_METHODS))})\(")
 _OTHERS: Final = ("del ", "setattr", "delattr", "vars(")
-_LOCAL: Final = re.compile(r"^[ \t]+(?:for )?(\w+)(?: = | in )([\[(]?[^\W\d][^\n(]*)", re.MULTILINE)
-_TARGET: Final = re.compile(r"^([ \t][^=\n]*)=(?!=)", re.MULTILINE)
+_LOCAL: Final = re.compile(r"\n[ \t]++(?:for )?(\w++)(?: = | in )([\[(]?[^\W\d][^\n(]*)")
+_TARGET: Final = re.compile(r"\n([ \t][^=\n]*+)=(?!=)")
 _SPREAD: Final = "..."
 """Stands for a target over several lines, which may be anything."""
 
@@ -30,7 +30,7 @@ _WORD: Final = re.compile(r"[^\W\d]\w*")
 
 def assigned_words(text: bytes) -> frozenset[str]:
     """The words that may be names of what functions of the module change."""
-    plain = text.decode("utf-8", "replace")
+    plain = "\n" + text.decode("utf-8", "replace")
     parts = [each for each in map(_assigned, _TARGET.findall(plain)) if each]
     if _SPREAD in parts:
         return frozenset(_WORD.findall(plain))

@@ -22,7 +22,6 @@ from dalsegno.closure._known import (
     EXECUTING,
     FLAGS,
     HARMFUL,
-    MODULE_NAMES,
     PURE_BASES,
     PURE_BUILTINS,
     PURE_DECORATORS,
@@ -48,6 +47,7 @@ _PLAIN: Final = frozenset(
     }
 )  # fmt: skip
 _BUILTINS: Final = frozenset(dir(builtins)) - {"type"}
+_IMPORTING: Final = frozenset({ast.Import, ast.ImportFrom, ast.If, ast.Try})
 _SIGNS: Final = (ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context)
 
 
@@ -68,7 +68,6 @@ class Top:
         self._has_stars = False
         self._is_inside = 0
         self._foreign_calls = 0
-        self._members: set[str] = set()
         self._collect(self._body)
 
     def is_quiet(self) -> bool:
@@ -80,15 +79,17 @@ class Top:
         waiting = self._body[::-1]
         while waiting:
             each = waiting.pop()
+            if type(each) not in _IMPORTING:
+                continue
             if isinstance(each, ast.Import):
                 for alias in each.names:
                     top = alias.name.partition(".")[0]
                     if alias.asname is None and top != alias.name:
                         yield top
                     yield alias.name
-            elif isinstance(each, ast.ImportFrom) and each.module != "__future__":
+            elif isinstance(each, ast.ImportFrom):
                 module = self._module_of(each)
-                for alias in each.names:
+                for alias in () if module == "__future__" else each.names:
                     yield module
                     if alias.name != "*":
                         yield f"{module}.{alias.name}"
@@ -166,12 +167,14 @@ class Top:
         return type(node) is ast.Raise and (node.exc is None or self._value(node.exc))
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-        return all(map(self._decorator, node.decorator_list)) and self._defaults(node.args)
+        return self._decorators(node) and self._defaults(node.args)
+
+    def _decorators(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
+        return not node.decorator_list or all(map(self._decorator, node.decorator_list))
 
     def _defaults(self, arguments: ast.arguments) -> bool:
-        return all(map(self._value, arguments.defaults)) and all(
-            each is None or self._value(each) for each in arguments.kw_defaults
-        )
+        given = [*arguments.defaults, *filter(None, arguments.kw_defaults)]
+        return not given or all(map(self._value, given))
 
     def _decorator(self, node: ast.expr) -> bool:
         if type(node) is ast.Call:
@@ -188,8 +191,7 @@ class Top:
         is_plain = node.name not in self._bound_twice
         has_own_bases = False
         calls = self._foreign_calls
-        metaclasses = [each.value for each in node.keywords if each.arg == "metaclass"]
-        for base in [*node.bases, *metaclasses]:
+        for base in [*node.bases, *(each.value for each in node.keywords if each.arg == "metaclass")]:
             while type(base) is ast.Subscript:
                 base = base.value
             chain = chain_of(base)
@@ -209,12 +211,9 @@ class Top:
         if is_plain:
             self._plain_classes.add(node.name)
         body = kept(node.body)[0]
-        for statement in body:
-            if isinstance(statement, (ast.Assign, ast.AnnAssign)):
-                self._members.update(_bound_in(statement))
         return (
             all(self._value(each.value) for each in node.keywords)
-            and all(map(self._decorator, node.decorator_list))
+            and self._decorators(node)
             and all(map(self._member, body))
             and not (has_own_bases and self._foreign_calls > calls)  # what is called may change a base
         )
@@ -264,12 +263,6 @@ class Top:
             )
         )
 
-    def _may_be_given(self, name: str) -> bool:
-        """Whether a name is nothing of the module, and something."""
-        if name in self._bound:
-            return self._foreign(name) is not None
-        return name in _BUILTINS or name in MODULE_NAMES or name in self._members
-
     def _is_foreign_call(self, node: ast.Call) -> bool:
         chain = chain_of(node.func)
         return chain is not None and chain[0] in self._bound
@@ -310,17 +303,3 @@ def _is_name(node: ast.expr) -> bool:
     if isinstance(node, ast.Tuple):
         return all(isinstance(each, ast.Name) for each in node.elts)
     return isinstance(node, ast.Name)
-
-
-def _bound_in(statement: ast.Assign | ast.AnnAssign) -> Iterator[str]:
-    """The names that an assignment binds, those inside of expressions too."""
-    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-    for each in targets:
-        if isinstance(each, ast.Name):
-            yield each.id
-    simple = (ast.Name, ast.Constant, type(None))
-    if all(isinstance(each, simple) for each in (*targets, statement.value)):
-        return
-    for inner in ast.walk(statement):
-        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
-            yield inner.id

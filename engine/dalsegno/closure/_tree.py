@@ -28,6 +28,9 @@ Chain = tuple[str, ...]
 HOOKS: Final = frozenset({"__init_subclass__", "__set_name__", "__prepare__", "__mro_entries__"})
 """Methods that are called when a class is made that is derived from theirs, or holds an object of theirs."""
 
+_DOUBTFUL: Final = frozenset({ast.Expr, ast.If, ast.Pass})
+"""Statements that may do nothing."""
+
 LONGEST_TEXT: Final = 255
 LONGEST_NAME: Final = 40
 _TYPING: Final = ("typing", "typing_extensions")
@@ -64,18 +67,22 @@ def kept(body: Iterable[ast.stmt]) -> tuple[list[ast.stmt], list[str]]:
     """The statements of a body that do something, and the texts that stand alone in it."""
     found: list[ast.stmt] = []
     texts: list[str] = []
-    waiting = [*body][::-1]
-    while waiting:
-        statement = waiting.pop()
-        if type(statement) is ast.Expr and type(statement.value) is ast.Constant:
+    _keep(body, found, texts)
+    return found, texts
+
+
+def _keep(body: Iterable[ast.stmt], found: list[ast.stmt], texts: list[str]) -> None:
+    for statement in body:
+        if type(statement) not in _DOUBTFUL:
+            found.append(statement)
+        elif isinstance(statement, ast.Expr) and type(statement.value) is ast.Constant:
             value = statement.value.value
             if isinstance(value, str):
                 texts.append(f"{len(found)} {ascii(value)}")
-        elif type(statement) is ast.If and (skipped := is_for_checkers(statement.test)) is not None:
-            waiting += (statement.orelse if skipped else statement.body)[::-1]
-        elif type(statement) is not ast.Pass:
+        elif isinstance(statement, ast.If) and (skipped := is_for_checkers(statement.test)) is not None:
+            _keep(statement.orelse if skipped else statement.body, found, texts)
+        elif not isinstance(statement, ast.Pass):
             found.append(statement)
-    return found, texts
 
 
 def relative(package: str, level: int, module: str) -> str | None:

@@ -145,7 +145,7 @@ def module_outline(text: bytes, *, name: str, is_package: bool) -> tuple[Outline
     try:
         tree = parsed(text)
         top = Top(tree, _package(name, is_package))
-        if not _GLOBAL.search(text) and top.is_quiet():
+        if not (b"global" in text and _GLOBAL.search(text)) and top.is_quiet():
             return Outline("", True, tuple(sorted(top.assumes)), tuple(top.imports()), assigned), None
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         tree = None
