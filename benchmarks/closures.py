@@ -76,24 +76,37 @@ async def _measure(session: Session) -> list[Row]:
         known = [_analysed(ledger, texts, names) for _ in range(20)]
         ledger.close()
         row = Row("closures of census, unchanged code", Pairs(known), "", Target(5e-3))
-        many = {"pkg/__init__.py": b""}
-        for number in range(MODULES):
-            filled = MODULE.format(number=number, following=(number + 1) % MODULES)
-            many[f"pkg/m{number}.py"] = filled.encode()
+        many = modules(MODULES)
         parsed, new = [], []
-        for _ in range(3):
+        for _ in range(session.scale.batches):
             began = time.perf_counter()
             for text in many.values():
                 ast.parse(text)
             parsed.append(time.perf_counter() - began)
-            fresh = open_store("memory:")
-            new.append(_analysed(Ledger(fresh), many, [("pkg.m0", "third")]))
+            new.append(of_new_modules(MODULES))
         return [
             row,
             Row("closure in 2,000 new modules", Pairs(new, parsed), "ast.parse of them", Target(1.0)),
         ]
     finally:
         store.close()
+
+
+def modules(n: int) -> dict[str, bytes]:
+    """The texts of a package of `n` modules, each of which imports the next."""
+    texts = {"pkg/__init__.py": b""}
+    for number in range(n):
+        texts[f"pkg/m{number}.py"] = MODULE.format(number=number, following=(number + 1) % n).encode()
+    return texts
+
+
+def of_new_modules(n: int) -> float:
+    """Seconds for the closure of a function of that package, with a store that has seen nothing."""
+    ledger = Ledger(open_store("memory:"))
+    try:
+        return _analysed(ledger, modules(n), [("pkg.m0", "third")])
+    finally:
+        ledger.close()
 
 
 def _analysed(ledger: Ledger, texts: dict[str, bytes], names: list[tuple[str, str]]) -> float:

@@ -185,9 +185,9 @@ class Session:
         return made
 
     def environment(self, **more: str) -> Mapping[str, str]:
-        """What processes of this session find in their environment."""
+        """What processes of this session find in their environment. They keep bytecode, as what is installed has it."""
         return {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
             "PYTHONPATH": os.pathsep.join(ROOTS),
             "DALSEGNO_STORE": str(self.folder / "unused.store"),
             **more,

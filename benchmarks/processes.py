@@ -43,7 +43,7 @@ async def _measure(session: Session) -> list[Row]:
         whole.append(time.perf_counter() - began)
         return _first_integer(json.loads(printed)) / 1e9 - began
 
-    pairs = await alternate(rounds, rerun, loop, warm=0)
+    pairs = await alternate(rounds, rerun, loop, warm=1)
     looping = "python with an asyncio loop"
     rows.append(Row("dalsegno rerun RUN, new process to first line", pairs, looping, Target(150e-3)))
     rows.append(Row("dalsegno rerun RUN, whole process", Pairs(whole[-rounds:], pairs.floors), looping))
@@ -60,7 +60,7 @@ async def _measure(session: Session) -> list[Row]:
             return time.perf_counter() - began
 
         rows.append(
-            Row(f"{name}, whole process", await alternate(rounds, command, bare, warm=0), "python -c pass")
+            Row(f"{name}, whole process", await alternate(rounds, command, bare, warm=1), "python -c pass")
         )
     for name, source in (("import dalsegno", "import dalsegno"), ("import and define a task", A_PROGRAM)):
         # A function of a task needs source that can be found.
@@ -70,7 +70,7 @@ async def _measure(session: Session) -> list[Row]:
         async def imported(file: Path = file) -> float:
             return await process(session, [str(file)])
 
-        pairs = await alternate(rounds, imported, bare, warm=0)
+        pairs = await alternate(rounds, imported, bare, warm=1)
         rows.append(Row(f"{name}, whole process", pairs, "python -c pass"))
     return rows
 
