@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import merge
 
@@ -59,19 +59,17 @@ class Query:
             and (self.domain is None or run.domain == self.domain)
             and (self.task is None or run.task == self.task)
             and (self.phases is None or run.phase in self.phases)
-            and all(run.labels.get(key) == value for key, value in (self.labels or {}).items())
+            and (not self.labels or self.labels.items() <= run.labels.items())
             and (
                 self.source is None
                 or (relation is not None and (relation.project, relation.domain, relation.run) == self.source)
             )
             and (self.since is None or run.started_at >= self.since)
             and (self.until is None or run.started_at < self.until)
-            and self._reads(run)
+            and (not (self.text or self.task_text or self.label_text) or self._reads(run))
         )
 
     def _reads(self, run: RunRecord) -> bool:
-        if not (self.text or self.task_text or self.label_text):
-            return True
         labels = [f"{key}={value}" for key, value in run.labels.items()]
         return (
             _is_in(self.text, run.name, run.task, *labels)
@@ -92,9 +90,15 @@ def candidates(reader: Reader, query: Query, before: int | None) -> Iterator[Run
         reader.scan(start, stop if before is None else start + before.to_bytes(8, "big"), reverse=True)
         for start, stop in ranges
     ]
-    for key, data in merge(*scans, key=lambda pair: records.run_id_of(pair[0]), reverse=True):
+    pairs: Iterable[tuple[bytes, bytes]] = (
+        scans[0]
+        if len(scans) == 1
+        else merge(*scans, key=lambda pair: records.run_id_of(pair[0]), reverse=True)
+    )
+    are_runs = ranges == [records.RUNS]
+    for key, data in pairs:
         run_id = records.run_id_of(key)
-        yield records.unpack_run(run_id, data) if ranges == [records.RUNS] else run_of(reader, run_id)
+        yield records.unpack_run(run_id, data) if are_runs else run_of(reader, run_id)
 
 
 def run_of(reader: Reader, run_id: int) -> RunRecord:
