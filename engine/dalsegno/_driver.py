@@ -22,6 +22,7 @@ from dalsegno._runner import LiveAction
 from dalsegno._secrets import Secrets
 from dalsegno._slots import Slots
 from dalsegno._start import Start
+from dalsegno._writer import OF_ONE_THING
 from dalsegno.errors import (
     DalsegnoError,
     RunInterruptedError,
@@ -31,7 +32,7 @@ from dalsegno.errors import (
 )
 from dalsegno.models import ActionRecord, Phase, RunRecord
 from dalsegno.observers import Observer, notify
-from dalsegno_storage.errors import DamagedObjectError, DamagedRecordError, ObjectNotFoundError, StoreError
+from dalsegno_storage.errors import StoreError
 
 if TYPE_CHECKING:
     from dalsegno._elsewhere import Elsewhere
@@ -44,9 +45,6 @@ LOOK = 0.5
 
 LONGEST = 16.0
 """How long it is waited at most before the end of a run is tried again to be recorded, in seconds."""
-
-_LASTING = (DamagedObjectError, DamagedRecordError, ObjectNotFoundError)
-"""Errors of a store that stay."""
 
 
 class Driver:
@@ -293,7 +291,7 @@ class Driver:
     async def _end_late(self, live: LiveRun, outcome: Outcome, left: list[End], error: Exception) -> None:
         """Record the end of a run once the store can be written to again, or leave the run to somebody else."""
         pause = LOOK
-        while isinstance(error, (StoreError, OSError)) and not isinstance(error, _LASTING):
+        while isinstance(error, (StoreError, OSError)) and not isinstance(error, OF_ONE_THING):
             await anyio.sleep(pause)
             pause = min(2 * pause, LONGEST)
             try:

@@ -300,6 +300,7 @@ REQUIRED = (
     "lmdb",
     "msgpack",
     "pydantic",
+    "rich",
     "rich-click",
 )
 """What dalsegno requires, where it runs from a source tree that was never installed and so nothing says it."""

@@ -10,13 +10,12 @@ import re
 import struct
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
 
 import msgpack
 
 from dalsegno.codec._arrays import split_head
 from dalsegno.codec._format import Buffer, Tag, split_ext
-from dalsegno.models import ActionRecord, Part, TaskTemplate, Values
+from dalsegno.models import ActionRecord, TaskTemplate, Values
 
 _EXECUTED = (Tag.CUSTOM, Tag.OPAQUE)
 """What these hold is executed, or is given to code that somebody has registered."""
@@ -44,7 +43,7 @@ def values_have_pickles(values: Values | None) -> bool:
     """Whether named values have some, as far as they are in the record itself."""
     if values is None or isinstance(values, bytes):
         return values is not None and value_has_pickles(values)
-    return any(isinstance(part, bytes) and value_has_pickles(part) for part in _parts(values))
+    return any(isinstance(part, bytes) and value_has_pickles(part) for part in values.values())
 
 
 def action_has_pickles(action: ActionRecord) -> bool:
@@ -76,10 +75,6 @@ def _bytes_in(record: object) -> Iterator[bytes]:
             waiting += [*found.keys(), *found.values()]
         elif isinstance(found, (list, tuple)):
             waiting += found
-
-
-def _parts(values: Any) -> list[Part]:
-    return list(values.values())
 
 
 def _has(data: Buffer, tags: tuple[Tag, ...]) -> bool:

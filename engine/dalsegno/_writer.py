@@ -86,7 +86,7 @@ DELAY = 0.02
 BEHIND = 1000
 """How many lazy puts may wait before whoever hands in another one waits too."""
 
-_OF_ONE_THING = (ObjectNotFoundError, DamagedObjectError, DamagedRecordError)
+OF_ONE_THING = (ObjectNotFoundError, DamagedObjectError, DamagedRecordError)
 """What a store says of one object or record, while others can be written."""
 
 GROUP_BYTES = 8 << 20
@@ -412,7 +412,7 @@ class Writer:
                     try:
                         value = make(transaction)
                     except Exception as error:
-                        if isinstance(error, StoreError) and not isinstance(error, _OF_ONE_THING):
+                        if isinstance(error, StoreError) and not isinstance(error, OF_ONE_THING):
                             raise
                         raise UnmakeableError() from error
                     if value is not None:

@@ -7,9 +7,11 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -498,3 +500,9 @@ def test_new_code_has_no_recorded_environment(recorded: str) -> None:
 def plain(more: str = "") -> str:
     """A task of this file."""
     return more
+
+
+def test_a_source_tree_requires_what_the_project_says() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    said = {re.sub(r"^([\w.-]+)[<>=!~][^;]*", r"\1", line) for line in project["dependencies"]}
+    assert said == set(_environments.REQUIRED)
