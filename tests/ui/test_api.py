@@ -284,7 +284,7 @@ def test_read_only_executes_nothing(small: Small) -> None:
     reader = Reader(Config(small.store), read_only=True)
     before = reader.version()
     looking = Api(reader)
-    for address in ("actions/a0/rerun", "actions/a0/plan", "abort"):
+    for address in ("actions/a0/rerun", "actions/a0/plan", "abort", "resume"):
         answer = looking.post(f"/runs/first/{address}", json={})
         assert refused(answer)[:2] == (403, "ReadOnlyError"), address
     assert looking.get("/runs/first").status_code == 200

@@ -175,6 +175,35 @@ def test_a_log_is_read_while_it_is_written(page: "Page", served: Served, tmp_pat
         assert process.wait(20) == 0
 
 
+def test_a_run_whose_process_was_killed_is_resumed(page: "Page", served: Served, tmp_path: Path) -> None:
+    line = dalsegno(
+        served.store, "run", "shop.py", "slow", "--folder", str(tmp_path), "--name", tmp_path.name
+    )
+    with subprocess.Popen(line, env=environment(), cwd=HERE, stdout=subprocess.DEVNULL) as process:
+        page.goto("/")
+        rows(page).filter(has_text=tmp_path.name).locator(".run-name").click()
+        expect(page.locator(".run-top")).to_contain_text("Running")
+        expect(page.get_by_test_id("resume")).to_be_hidden()
+        process.kill()
+    expect(page.locator(".run-top")).to_contain_text("Interrupted")
+    (tmp_path / "first").touch()
+    (tmp_path / "end").touch()
+    page.get_by_test_id("resume").click()
+    expect(page.locator(".run-top")).to_contain_text("Succeeded")
+    expect(page.get_by_test_id("resume")).to_be_hidden()
+
+
+def test_a_rerun_is_put_into_another_project(page: "Page") -> None:
+    page.goto("/run/weekly-plan")
+    action(page, "season_factor").click()
+    page.get_by_test_id("rerun-action").click()
+    page.get_by_test_id("new-project").fill("trials")
+    page.get_by_test_id("launch").click()
+    expect(page.get_by_test_id("relation")).to_contain_text("weekly-plan/season_factor-")
+    expect(page.locator(".run-facts")).to_contain_text("In trials /")
+    expect(page.locator(".run-top")).to_contain_text("Succeeded")
+
+
 def test_rerun_unchanged(page: "Page") -> None:
     page.goto("/run/weekly-plan")
     page.get_by_test_id("rerun").click()

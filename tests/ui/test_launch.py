@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -219,6 +220,31 @@ def test_a_run_goes_on_alone_is_followed_and_is_stopped(api: Api, small: Small) 
     until(lambda: not engines())
     assert api.get("/runs/long/actions/a0").json()["phase"] == "aborted"
     assert api.post("/runs/long/abort").json()["phase"] == "aborted"
+
+
+def test_a_run_whose_process_is_gone_is_resumed(api: Api) -> None:
+    refused = api.post("/runs/first/resume")
+    assert (refused.status_code, refused.json()["error"]["kind"]) == (409, "CannotResumeError")
+    launched(api, "slow", inputs={"seconds": 1}, name="cut")
+    until(lambda: api.get("/runs/cut/actions/a0/logs").json()["lines"])
+    (process,) = engines()
+    os.kill(process, signal.SIGKILL)
+    until(lambda: api.get("/runs/cut").json()["phase"] == "interrupted")
+    resumed = api.post("/runs/cut/resume")
+    assert (resumed.status_code, resumed.json()["name"]) == (200, "cut")
+    assert ended(api, "cut")["phase"] == "succeeded"
+    assert api.get("/runs/cut/actions/a0").json()["attempts"] == 2
+
+
+def test_into_another_project(api: Api) -> None:
+    made = launched(api, name="there", project="tests", domain="staging")
+    assert (made["project"], made["domain"]) == ("tests", "staging")
+    run = until(
+        lambda: (found := api.get("/runs/there?project=tests&domain=staging").json())["ended_at"] and found
+    )
+    assert run["relation"]["project"] != "tests"
+    answer = api.post("/runs/first/actions/a0/rerun", json={"project": "a/b"})
+    assert (answer.status_code, answer.json()["error"]["kind"]) == (400, "InvalidNameError")
 
 
 def test_a_pickled_input_is_loaded_by_the_engine_alone(api: Api, small: Small) -> None:

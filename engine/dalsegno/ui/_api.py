@@ -65,7 +65,7 @@ class Json(Response):
 class Rerun(BaseModel):
     """What a rerun is to be like; what is left out is as it was recorded.
 
-    `inputs` are those that change, as JSON. `name` is the new run's. `force` names the actions of the recorded run that are executed
+    `inputs` are those that change, as JSON. `name`, `project` and `domain` are the new run's. `force` names the actions of the recorded run that are executed
     although `recover` would take over their results. `current_code` runs the code that is now in the folder of the server.
     """
 
@@ -73,6 +73,8 @@ class Rerun(BaseModel):
 
     inputs: dict[str, Any] = {}
     name: str | None = None
+    project: str | None = None
+    domain: str | None = None
     labels: dict[str, str] = {}
     env_vars: dict[str, str] = {}
     recover: bool = False
@@ -84,6 +86,8 @@ class Rerun(BaseModel):
         return {
             "inputs": self.inputs,
             "new_name": self.name,
+            "new_project": self.project,
+            "new_domain": self.domain,
             "labels": self.labels,
             "env_vars": self.env_vars,
             "recover": self.recover,
@@ -225,6 +229,11 @@ def _add_reruns(api: FastAPI, reader: Reader) -> None:
     async def abort(name: str, project: Project = None, domain: Domain = None) -> Response:
         """Stop a run, whoever executes it; answers when it has ended."""
         return Json(await reader.abort(name, project=project, domain=domain))
+
+    @api.post(f"{RUN}/resume", **_gives(RunView), tags=["rerun"])
+    async def resume(name: str, project: Project = None, domain: Domain = None) -> Response:
+        """Go on with a run whose process is gone; answers when it goes on."""
+        return Json(await reader.resume(name, project=project, domain=domain))
 
 
 def _nothing(rest: str) -> Response:

@@ -63,7 +63,16 @@ async def _do(engine: Engine, order: Order) -> tuple[Any, Run[Any] | None]:
         found = engine.get_run(order["run"])
         await found.abort.aio("aborted from the web page")
         return query.run_view(found.record), None
-    settings = RunSettings(name=order["new_name"], labels=order["labels"], env_vars=order["env_vars"])
+    if order["do"] == "resume":
+        resumed = await engine.resume(order["run"])
+        return query.run_view(resumed.record), resumed
+    settings = RunSettings(
+        name=order["new_name"],
+        project=order["new_project"],
+        domain=order["new_domain"],
+        labels=order["labels"],
+        env_vars=order["env_vars"],
+    )
     current = order["current"]
     request = Request(
         order["run"],

@@ -23,7 +23,7 @@ _START = "import sys; sys.path.extend({paths!r}); from dalsegno.ui._engine impor
 _SAID = 4000
 
 
-Do = Literal["rerun", "plan", "abort"]
+Do = Literal["rerun", "plan", "abort", "resume"]
 
 
 class Order(TypedDict):
@@ -38,6 +38,8 @@ class Order(TypedDict):
     task: str
     inputs: dict[str, Any]
     new_name: str | None
+    new_project: str | None
+    new_domain: str | None
     labels: dict[str, str]
     env_vars: dict[str, str]
     recover: bool

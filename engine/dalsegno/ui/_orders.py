@@ -21,13 +21,16 @@ MOST_FOLDERS = 200
 class Asked(TypedDict, total=False):
     """What a rerun is to be like; what is left out is as it was recorded.
 
-    `inputs` are those that change, as JSON; the others are passed on as they are stored. `forced` are the actions that are
+    `inputs` are those that change, as JSON; the others are passed on as they are stored. The new run gets `new_name`, and is put
+    into `new_project` and `new_domain`. `forced` are the actions that are
     executed although `recover` would take over their results. `current_code` runs the code that is in the folder of the
     server now.
     """
 
     inputs: Mapping[str, Any]
     new_name: str | None
+    new_project: str | None
+    new_domain: str | None
     labels: Mapping[str, str]
     env_vars: Mapping[str, str]
     recover: bool
@@ -58,6 +61,8 @@ def order(do: Do, ledger: Ledger, place: Config, run: RunRecord, action: ActionR
         "task": template.name,
         "inputs": dict(asked.get("inputs", {})),
         "new_name": asked.get("new_name"),
+        "new_project": asked.get("new_project"),
+        "new_domain": asked.get("new_domain"),
         "labels": dict(asked.get("labels", {})),
         "env_vars": dict(asked.get("env_vars", {})),
         "recover": asked.get("recover", False),

@@ -321,6 +321,11 @@ class Reader:
         done: RunView = await self._have_done("abort", name, ROOT_NAME, project, domain, {})
         return done
 
+    async def resume(self, name: str, *, project: str | None = None, domain: str | None = None) -> RunView:
+        """Go on with a run whose process is gone, in a process of its own; comes back as soon as it goes on."""
+        done: RunView = await self._have_done("resume", name, ROOT_NAME, project, domain, {})
+        return done
+
     async def _have_done(
         self, do: Do, name: str, action: str, project: str | None, domain: str | None, asked: Asked
     ) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from nicegui import ui
 
@@ -33,6 +33,7 @@ class LaunchForm:
         self._action = action
         self._fields: dict[str, Field] = {}
         self._name = ""
+        self._into: dict[str, str] = {}
         self._recover = False
         self._forced: list[str] = []
         self._current = False
@@ -127,6 +128,9 @@ class LaunchForm:
                 )
                 made.props("outlined dense clearable data-testid=new-name").style("max-width: 340px")
                 self._name_problem = Text("", "div", "field-problem hidden", role="alert")
+            with tag("div", "line wrap"):
+                self._placed("project")
+                self._placed("domain")
             with tag("div", "stack", style="gap: 4px"):
                 Text("Labels", "label", "soft")
                 self._labels = Pairs(self._run["labels"], "label", self._note)
@@ -135,6 +139,14 @@ class LaunchForm:
                 Text("Environment variables", "label", "soft")
                 self._env = Pairs(self._run["env_vars"], "variable", self._note)
                 self._env.build()
+
+    def _placed(self, what: Literal["project", "domain"]) -> None:
+        with tag("div", "stack", style="gap: 4px"):
+            Text(what.capitalize(), "label", "soft")
+            made = ui.input(
+                value=self._run[what], on_change=lambda event: self._into.update({what: event.value or ""})
+            )
+            made.props(f"outlined dense data-testid=new-{what}").style("max-width: 160px")
 
     def _launch(self) -> None:
         what = short_task(self._action["task"])
@@ -194,6 +206,8 @@ class LaunchForm:
         return {
             "inputs": {name: field.value for name, field in self._fields.items() if field.changed},
             "new_name": self._name or None,
+            "new_project": self._into.get("project", "").strip() or None,
+            "new_domain": self._into.get("domain", "").strip() or None,
             "labels": self._labels.changed,
             "env_vars": self._env.changed,
             "recover": self._recover,

@@ -113,8 +113,10 @@ class RunPage:
                 icon("difference")
                 Text("Compare")
             if not self._read_only:
-                if run["phase"] in LIVE:
+                if run["phase"] in (*LIVE, "interrupted"):
                     Button("Abort", self._abort, sign="stop", data_testid="abort")
+                if run["phase"] == "interrupted":
+                    Button("Resume", self._resume, sign="play_arrow", data_testid="resume")
                 where = run_path(run["name"], run["project"], run["domain"], page="rerun")
                 with tag("a", "btn primary", href=where, data_key="r", data_testid="rerun"):
                     icon("replay")
@@ -184,19 +186,30 @@ class RunPage:
             except DalsegnoError as error:
                 ui.notify(str(error), type="negative")
 
+    async def _resume(self) -> None:
+        try:
+            await self._reader.resume(self._name, **self._place)
+        except DalsegnoError as error:
+            ui.notify(str(error), type="negative")
+
+    async def _phase(self) -> str:
+        run: RunView = await beside(self._reader.run, self._name, **self._place)
+        return run["phase"]
+
     async def _refresh(self) -> None:
         live = self._run["phase"] in LIVE
         if self._run["ended_at"] is not None or not (live or self._reader.version() != self._version):
             return
         was = self._run["phase"]
-        if self._reader.version() != self._version:
-            try:
+        try:
+            # That its process is gone is written nowhere.
+            if self._reader.version() != self._version or await self._phase() != was:
                 await self.load()
-            except DalsegnoError as error:  # it was deleted meanwhile
-                ui.notify(str(error), type="warning")
-                return
-            self._forest.load(self._actions)
-            self._forest.arrange()
+                self._forest.load(self._actions)
+                self._forest.arrange()
+        except DalsegnoError as error:  # it was deleted meanwhile
+            ui.notify(str(error), type="warning")
+            return
         if live or self._run["phase"] != was:
             self._show()
             assert self._top is not None
