@@ -316,10 +316,14 @@ class Writer:
                 return [], 0
 
     def _company(self) -> tuple[list[AnyTicket], int]:
-        """What comes in a moment, to go with what leads."""
+        """What comes in a moment, to go with what leads; that something lazy has come is no reason to go."""
+        known = len(self._leads)
+        until = monotonic() + PATIENCE
         with suppress(Empty):
-            ticket = self._queue.get(timeout=PATIENCE)
-            return ([], 0) if ticket is None else ([ticket], ticket.size)
+            while not self._closed and len(self._leads) == known:
+                ticket = self._queue.get(timeout=max(0.0, until - monotonic()))
+                if ticket is not None:
+                    return [ticket], ticket.size
         return [], 0
 
     def _ask(self) -> None:

@@ -6,7 +6,7 @@ Everything here is made from records alone: nothing that was recorded is importe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from dalsegno._identity import ROOT_NAME
@@ -50,6 +50,8 @@ __all__ = [
     "tree_views",
     "why_view",
 ]
+
+_EPOCH = datetime(1970, 1, 1)
 
 UNNAMED = "?"
 
@@ -246,8 +248,8 @@ def error_view(failure: Failure) -> ErrorView:
 
 def iso(nanoseconds: int) -> str:
     """A recorded time as ISO-8601 in UTC, cut to microseconds."""
-    moment = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=nanoseconds // 1000)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    moment = _EPOCH + timedelta(microseconds=nanoseconds // 1000)
+    return f"{moment.isoformat(timespec='microseconds')}Z"
 
 
 def _action(

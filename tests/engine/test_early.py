@@ -14,6 +14,7 @@ import pytest
 
 from dalsegno import Engine, Phase, TaskEnvironment, _driver, _puts, _writer
 from dalsegno import _records as records
+from dalsegno._ledger import Ledger
 from dalsegno._ownership import OWNERS, Tenure
 from dalsegno.maintenance import check
 from dalsegno.observers import Observer
@@ -64,8 +65,10 @@ class Held(MemoryStore):
 
 @pytest.fixture(autouse=True)
 def held(monkeypatch: pytest.MonkeyPatch) -> Held:
-    # The code of all modules that other tests have loaded goes along with the first record, however much it is.
+    # What is recorded does not depend on how many modules other tests have loaded: their code goes along with the first
+    # record, however much it is, and what is worked out of it, which may take longer than it may be late, is not kept.
     monkeypatch.setattr(_puts, "PART_BYTES", 1 << 30)
+    monkeypatch.setattr(Ledger, "keep_derived", lambda *_: None)
     SEEN.clear()
     STORES[:] = [Held()]
     return STORES[0]

@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
+from dalsegno import _writer
 from dalsegno._writer import Writer
 from dalsegno_storage.errors import (
     ObjectNotFoundError,
@@ -320,6 +321,24 @@ def test_a_caller_that_is_cancelled_does_not_take_its_operation_back(
     anyio.run(main, backend=backend)
     writer.commit_blocking(putting(b"b"))
     assert stored(gated).keys() == {b"first", b"a", b"b"}
+
+
+def test_what_leads_waits_for_company_though_something_lazy_has_come(
+    gated: Gated, writer: Writer, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            with held(gated, writer):
+                writer.put_lazily(b"lazy", giving(b"1"))
+                tasks.start_soon(partial(writer.commit_ahead, putting(b"ahead")))
+                await anyio.lowlevel.checkpoint()
+                await anyio.wait_all_tasks_blocked()
+            await writer.commit(putting(b"behind"))
+
+    monkeypatch.setattr(_writer, "PATIENCE", 30)
+    anyio.run(main, backend=backend)
+    assert stored(gated).keys() == {b"first", b"lazy", b"ahead", b"behind"}
+    assert writer.commits == 2
 
 
 def test_lazy_puts_are_written_without_anyone_waiting(gated: Gated, writer: Writer) -> None:
