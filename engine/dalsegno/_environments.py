@@ -184,12 +184,9 @@ async def _build(what: Wanted, place: Path) -> None:
             make = [uv, "venv", "--quiet", "--no-project", "--python", interpreter, str(folder)]
             install = [uv, "pip", "install", "--quiet", "--python", python, "-r", str(listed)]
         else:
-            pip = (
-                [sys.executable, "-m", "pip", "--python", python]
-                if find_spec("pip")
-                else [python, "-m", "pip"]
-            )
-            make = [interpreter, "-m", "venv", *(["--without-pip"] if find_spec("pip") else []), str(folder)]
+            has_pip = find_spec("pip") is not None
+            pip = [sys.executable, "-m", "pip", "--python", python] if has_pip else [python, "-m", "pip"]
+            make = [interpreter, "-m", "venv", *(["--without-pip"] if has_pip else []), str(folder)]
             install = [
                 *pip,
                 "install",

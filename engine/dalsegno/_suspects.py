@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from importlib.util import resolve_name
 from typing import NamedTuple
 
 from dalsegno._reading import Reading
@@ -70,30 +72,60 @@ def suspects(ledger: Reading, template: TaskTemplate) -> list[Suspect]:
     try:
         closure = Closure.decode(ledger.get("closure", template.closure))
         bundle = Bundle.decode(ledger.get("bundle", template.bundle_digest))
-        texts: dict[str, bytes] = {}
-        for module in {symbol.module for symbol in closure.symbols}:
-            file = bundle.file_of(module)
-            texts[module] = b"" if file is None else ledger.blob(file.blob)
+        modules = _Modules(ledger, bundle)
+        trees = {
+            (symbol.module, symbol.name): _parsed(symbol_source(modules.text(symbol.module), symbol.name))
+            for symbol in closure.symbols
+        }
+        found: dict[Suspect, None] = {}
+        for module, name in _near(trees, modules, (template.module, template.qualname.partition(".")[0])):
+            own = _in(trees[module, name], modules.imported(module))
+            found |= dict.fromkeys(Suspect(cause, what, f"{module}:{name}") for cause, what in own)
     except DalsegnoError:
         return []
-    imported = {module: _imported(_parsed(text)) for module, text in texts.items()}
-    trees = {
-        (symbol.module, symbol.name): _parsed(symbol_source(texts[symbol.module], symbol.name))
-        for symbol in closure.symbols
-    }
-    found: dict[Suspect, None] = {}
-    for module, name in _near(trees, imported, (template.module, template.qualname.partition(".")[0])):
-        own = _in(trees[module, name], imported[module])
-        found |= dict.fromkeys(Suspect(cause, what, f"{module}:{name}") for cause, what in own)
     return [*found]
 
 
 _Symbol = tuple[str, str]
 
 
-def _near(
-    trees: Mapping[_Symbol, ast.Module], imported: Mapping[str, Mapping[str, str]], first: _Symbol
-) -> list[_Symbol]:
+class _Modules:
+    """The modules of a bundle, each read once."""
+
+    def __init__(self, ledger: Reading, bundle: Bundle) -> None:
+        self._ledger = ledger
+        self._bundle = bundle
+        self._texts: dict[str, bytes] = {}
+        self._imported: dict[str, dict[str, str]] = {}
+
+    def text(self, module: str) -> bytes:
+        """Its text, b"" for a module that is not there."""
+        if module not in self._texts:
+            file = self._bundle.file_of(module)
+            self._texts[module] = b"" if file is None else self._ledger.blob(file.blob)
+        return self._texts[module]
+
+    def imported(self, module: str) -> Mapping[str, str]:
+        """What the names that it imports stand for."""
+        known = self._imported.get(module)
+        if known is None:
+            file = self._bundle.file_of(module)
+            is_package = file is not None and file.path.endswith("__init__.py")
+            package = module if is_package else module.rpartition(".")[0]
+            known = self._imported[module] = _imported(_parsed(self.text(module)), package)
+        return known
+
+    def origin(self, symbol: _Symbol) -> _Symbol:
+        """Where something is that modules import from each other."""
+        seen: set[_Symbol] = set()
+        while symbol not in seen:
+            seen.add(symbol)
+            module, _, name = self.imported(symbol[0]).get(symbol[1], "").rpartition(".")
+            symbol = (module, name) if module else symbol
+        return symbol
+
+
+def _near(trees: Mapping[_Symbol, ast.Module], modules: _Modules, first: _Symbol) -> list[_Symbol]:
     """The symbols that the first one names, those that these name, and so on, without other tasks; all if it is not there."""
     if first not in trees:
         return [*trees]
@@ -104,11 +136,11 @@ def _near(
         for node in ast.walk(trees[module, name]):
             if not isinstance(node, (ast.Name, ast.Attribute)):
                 continue
-            whole = _dotted(node, imported[module]).removeprefix("builtins.")
+            whole = _dotted(node, modules.imported(module)).removeprefix("builtins.")
             parts = whole.split(".")
             named = [(module, parts[0])]
             named += [(".".join(parts[:cut]), parts[cut]) for cut in range(1, len(parts))]
-            for symbol in named:
+            for symbol in map(modules.origin, named):
                 if symbol in trees and symbol not in found and not _is_task(trees[symbol]):
                     found[symbol] = None
                     waiting.append(symbol)
@@ -132,8 +164,8 @@ def _parsed(text: bytes | str) -> ast.Module:
         return ast.Module([], [])
 
 
-def _imported(tree: ast.Module) -> dict[str, str]:
-    """What the names that a module imports stand for."""
+def _imported(tree: ast.Module, package: str) -> dict[str, str]:
+    """What the names that a module imports stand for; its relative imports start from `package`."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -141,9 +173,11 @@ def _imported(tree: ast.Module) -> dict[str, str]:
                 found[alias.asname or alias.name.partition(".")[0]] = (
                     alias.name if alias.asname else alias.name.partition(".")[0]
                 )
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            for alias in node.names:
-                found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+        elif isinstance(node, ast.ImportFrom):
+            with suppress(ImportError):  # it leads out of the package
+                module = resolve_name("." * node.level + (node.module or ""), package)
+                for alias in node.names:
+                    found[alias.asname or alias.name] = f"{module}.{alias.name}"
     return found
 
 

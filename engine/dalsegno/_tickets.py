@@ -91,7 +91,14 @@ class Ticket(Generic[T, W]):
     )
 
     def __init__(
-        self, operation: Callable[[Transaction], T], landed: Landed | None, size: int, waiter: W
+        self,
+        operation: Callable[[Transaction], T],
+        landed: Landed | None,
+        size: int,
+        waiter: W,
+        *,
+        leads: bool = False,
+        withdrawable: bool = False,
     ) -> None:
         self.operation = operation
         self.landed = landed
@@ -100,13 +107,9 @@ class Ticket(Generic[T, W]):
         self.result: T | None = None
         self.error: BaseException | None = None
         self.finished = False
-        self.leads = False
+        self.leads = leads
         """Whether it is run ahead of the lazy puts of its group, and may wait a moment for others to go with."""
-        self._unclaimed: list[None] | None = None
-
-    def make_withdrawable(self) -> None:
-        """Let `withdraw` be asked for; before it is handed in."""
-        self._unclaimed = [None]
+        self._unclaimed: list[None] | None = [None] if withdrawable else None
 
     def begin(self) -> bool:
         """Whether it is to be run, once or again; not when it has been withdrawn."""
@@ -118,7 +121,7 @@ class Ticket(Generic[T, W]):
         return begins
 
     def withdraw(self) -> bool:
-        """Have it never run; says whether it had not begun."""
+        """Have a withdrawable one never run; says whether it had not begun."""
         unclaimed = self._unclaimed
         try:
             return unclaimed is not None and unclaimed.pop() is None

@@ -140,8 +140,7 @@ class Writer:
     ) -> T:
         """The same, but cancelling the caller takes back what has not begun, and does not keep it from the result of what
         has; the caller, a task of our own, is cancelled again where it waits next."""
-        ticket = Ticket(operation, landed, 0, wait_here())
-        ticket.make_withdrawable()
+        ticket = Ticket(operation, landed, 0, wait_here(), withdrawable=True)
         self._put(ticket)
         try:
             await ticket.waiter
@@ -162,9 +161,7 @@ class Writer:
         """The same for what lazy puts that are handed in from now on rely on: it is run before those that are in its group.
         Until others come to go with it, it is waited for `PATIENCE` seconds. Cancelling the caller takes back what has not
         begun; what has begun goes on, and what is handed in later is run behind it."""
-        ticket = Ticket(operation, landed, 0, wait_here())
-        ticket.leads = True
-        ticket.make_withdrawable()
+        ticket = Ticket(operation, landed, 0, wait_here(), leads=True, withdrawable=True)
         self._put(ticket)
         try:
             await ticket.waiter

@@ -105,3 +105,46 @@ def test_all_of_them_with_other_hash_seeds(play: Play, record: Callable[..., Any
         assert found.executed >= 2 * 21
 
     play(story, store=tmp_path / "store")
+
+
+def test_a_clock_behind_a_relative_import(
+    play: Play, script: Script, write_files: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = write_files(
+        "code",
+        {
+            "shop/__init__.py": "",
+            "shop/helpers/__init__.py": "from .clock import stamp",
+            "shop/helpers/clock.py": """
+                import time
+
+                def stamp():
+                    return f"at {time.time_ns()}"
+            """,
+            "shop/flow.py": """
+                import dalsegno
+                from .helpers import stamp as stamped
+
+                env = dalsegno.TaskEnvironment("shop")
+
+                @env.task
+                def label() -> str:
+                    return stamped()
+            """,
+        },
+    )
+    script(
+        """
+        import dalsegno, shop.flow
+        run = dalsegno.with_runcontext(name="run").run(shop.flow.label)
+        print(len(run.result()))
+        """,
+        cwd=tmp_path,
+        path=(root,),
+    )
+
+    async def story(engine: Engine) -> None:
+        [found] = (await verify_run(engine, "run", "a0")).divergences
+        assert (found.cause, found.clues) == ("time", ("time: time.time_ns in shop.helpers.clock:stamp",))
+
+    play(story, store=tmp_path / "store")
