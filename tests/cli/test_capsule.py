@@ -71,6 +71,13 @@ def test_trust(command: Command, carried: Path, tmp_path: Path) -> None:
     assert command("rerun", "good", "--store", store, "--follow").code == 0
     revoked = command("trust", listed["digest"], "--revoke", "--store", store)
     assert "is no longer trusted" in revoked.err
+    [rerun] = [
+        each for each in command("get", "run", "--json", "--store", store).json if not each["imported"]
+    ]
+    assert (
+        f"1 run made here with it meanwhile can still be executed until deleted: {rerun['name']}"
+        in revoked.err
+    )
     assert command("rerun", "good", "--store", store).code == 2
 
 

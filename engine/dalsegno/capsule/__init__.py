@@ -6,7 +6,7 @@ Each function takes an open store and works beside engines that use it. Nothing 
 from dalsegno.capsule._carrying import export_records, export_runs, import_capsule
 from dalsegno.capsule._export import Exported
 from dalsegno.capsule._import import Imported
-from dalsegno.capsule._trusting import Foreign, foreign, revoke, trust
+from dalsegno.capsule._trusting import Foreign, foreign, made_here, revoke, trust
 
 __all__ = [
     "Exported",
@@ -16,6 +16,7 @@ __all__ = [
     "export_runs",
     "foreign",
     "import_capsule",
+    "made_here",
     "revoke",
     "trust",
 ]

@@ -49,11 +49,23 @@ def trust(store: Store, digest: str) -> Foreign:
 
 
 def revoke(store: Store, digest: str) -> Foreign:
-    """Take trust in a bundle back; runs that were executed meanwhile stay."""
+    """Take trust in a bundle back; what was executed meanwhile stays, and stays executable: see `made_here`."""
     with store.write() as writer:
         bundle = _bundle(writer, digest)
         writer.delete(trust_key(bundle))
         return _one(writer, bundle)
+
+
+def made_here(store: Store, digest: str) -> list[str]:
+    """The names of the runs that were executed here with the code of an imported bundle, oldest first; all runs are looked at.
+
+    They can be executed again whether it is still trusted or not, until they are deleted.
+    """
+    with store.read() as reader:
+        bundle = _bundle(reader, digest)
+        known = {run_id for run_id, _ in imports(reader)}
+        found = (records.unpack_run(records.run_id_of(key), data) for key, data in reader.scan(*records.RUNS))
+        return [run.name for run in found if run.bundle == bundle and run.id not in known]
 
 
 def _foreign(reader: Reader) -> list[Foreign]:

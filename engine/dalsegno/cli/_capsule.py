@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from dalsegno.capsule import Foreign
     from dalsegno_storage import Store
 
+SOME = 5
+"""So many names of runs are told."""
+
 
 @click.command("export")
 @click.argument("names", metavar="RUN...", nargs=-1, required=True, shell_complete=completing("runs"))
@@ -100,12 +103,18 @@ def trust(ctx: click.Context, digests: tuple[str, ...], revoke: bool, as_json: b
     with opened(ctx, read_only=not digests) as (store, _):
         say = capsule.revoke if revoke else capsule.trust
         found = [say(store, digest) for digest in digests] if digests else capsule.foreign(store)
+        left = [name for each in found for name in capsule.made_here(store, each.digest)] if revoke else []
     if as_json:
         print_json([each._asdict() for each in found])
     elif digests:
         for each in found:
             runs = ", ".join(each.runs) or "runs that nobody has imported"
             note(f"bundle {each.digest[:12]} is {'no longer' if revoke else 'now'} trusted, for {runs}")
+        if left:
+            names = ", ".join([*left[:SOME], *(["…"] if len(left) > SOME else [])])
+            note(
+                f"{count(len(left), 'run')} made here with it meanwhile can still be executed until deleted: {names}"
+            )
     elif found:
         print_table(("BUNDLE", "TRUSTED", "PICKLES", "RUNS"), list(map(_row, found)))
     else:

@@ -159,6 +159,7 @@ def test_trust_is_taken_back(imported: MemoryStore) -> None:
     with pytest.raises(UntrustedCodeError):
         again(imported, "more", "run")
     assert again(imported, "own", "rerun").phase.is_success  # was recorded here
+    assert capsule.made_here(imported, bundle_of(imported)) == ["rerun", "own"]
 
 
 def test_trust_holds_for_later_runs_of_the_same_code(
