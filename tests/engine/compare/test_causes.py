@@ -101,4 +101,4 @@ def test_arrays_that_differ_in_the_last_digits() -> None:
 )
 def test_what_code_reaches(line: str, found: list[tuple[str, str]]) -> None:
     tree = _parsed(line)
-    assert list(dict.fromkeys(_in(tree, _imported(tree)))) == found
+    assert list(dict.fromkeys(_in(tree, _imported(tree, "")))) == found
