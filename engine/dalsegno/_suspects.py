@@ -33,8 +33,8 @@ NAMES = {
     ),
     "set order": ("builtins.set", "builtins.frozenset", "builtins.hash"),
     "file": (
-        "builtins.open", "os.listdir", "os.scandir", "os.walk", "os.stat", "os.path.getmtime", "os.path.exists", "glob",
-        "sqlite3", "urllib.request", "requests", "httpx", "socket.create_connection",
+        "builtins.open", "os.listdir", "os.scandir", "os.walk", "os.stat", "os.path.getmtime", "os.path.getsize",
+        "os.path.exists", "glob", "sqlite3", "urllib.request", "requests", "httpx", "socket.create_connection",
     ),
     "float order": ("asyncio.as_completed", "asyncio.wait", "concurrent.futures.as_completed"),
 }  # fmt: skip

@@ -88,6 +88,7 @@ def test_arrays_that_differ_in_the_last_digits() -> None:
         ("import os\ndef f(): return os.environ['A']", [("environment", "os.environ")]),
         ("def f(x): return list({*x})", [("set order", "a set")]),
         ("def f(p): return open(p).read()", [("file", "open")]),
+        ("import os\ndef f(p): return os.path.getsize(p)", [("file", "os.path.getsize")]),
         ("def f(p): return p.read_text()", [("file", ".read_text()")]),
         ("def f(x, seen=[]): return len(seen)", [("state", "the default []")]),
         ("def f(x, seen=dict()): return len(seen)", [("state", "the default dict()")]),
