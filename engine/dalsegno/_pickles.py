@@ -14,7 +14,8 @@ from functools import cache
 import msgpack
 
 from dalsegno.codec._arrays import split_head
-from dalsegno.codec._format import Buffer, Tag, split_ext
+from dalsegno.codec._format import Buffer, Tag
+from dalsegno.codec._tagged import UNTAGGED, tagged
 from dalsegno.models import ActionRecord, TaskTemplate, Values
 
 _EXECUTED = (Tag.CUSTOM, Tag.OPAQUE)
@@ -92,12 +93,7 @@ def _heads(tags: tuple[Tag, ...]) -> re.Pattern[bytes]:
 
 
 def _walk(data: Buffer, tags: tuple[Tag, ...], heads: re.Pattern[bytes]) -> bool:
-    waiting: list[tuple[int, Buffer]] = []
-    split = split_ext(data)
-    if split is not None:
-        waiting.append(split)
-    elif heads.search(data):
-        _unpack(data, waiting)
+    waiting: list[tuple[int, Buffer]] = [(UNTAGGED, data)]
     while waiting:
         tag, payload = waiting.pop()
         if tag in tags:
@@ -105,15 +101,5 @@ def _walk(data: Buffer, tags: tuple[Tag, ...], heads: re.Pattern[bytes]) -> bool
         if tag == Tag.NDARRAY:
             payload, _ = split_head(payload)
         if tag not in _BYTES and heads.search(payload):
-            _unpack(payload, waiting)
+            tagged(payload, waiting)
     return False
-
-
-def _unpack(data: Buffer, met: list[tuple[int, Buffer]]) -> None:
-    msgpack.unpackb(
-        data,
-        ext_hook=lambda tag, payload: met.append((tag, payload)),
-        strict_map_key=False,
-        unicode_errors="surrogatepass",
-        use_list=False,
-    )

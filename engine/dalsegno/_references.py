@@ -7,12 +7,14 @@ imported, unpickled or run. What is pickled holds the content of its files itsel
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgpack
 
 from dalsegno import _records as records
-from dalsegno.codec._format import Buffer, Tag, split_ext
+from dalsegno.codec._format import Buffer, Tag
+from dalsegno.codec._pieces import members
+from dalsegno.codec._tagged import tagged
 from dalsegno.errors import DecodeError
 from dalsegno.models import ActionRecord, Ref, RunRecord, TaskTemplate, Values
 from dalsegno_storage.digest import DIGEST_SIZE
@@ -103,36 +105,21 @@ def of_value(data: Buffer) -> Iterator[Reference]:
     """The files in an encoded value; DecodeError when it is none."""
     waiting: list[tuple[int, Buffer]] = []
     try:
-        split = split_ext(data)
-        if split is None:
-            _unpack(data, waiting)
-        else:
-            waiting.append(split)
+        tagged(data, waiting)
         while waiting:
             tag, payload = waiting.pop()
             if tag == Tag.FILE:
-                _, _, digest = _unpack(payload, waiting)
+                _, _, digest = members(payload)[1]
                 yield _blob(digest)
             elif tag == Tag.DIR:
-                _, entries = _unpack(payload, waiting)
-                for _, _, digest in entries:
+                _, entries = members(payload)[1]
+                for entry in members(entries)[1]:
+                    _, _, digest = members(entry)[1]
                     yield _blob(digest)
             elif tag not in _RAW:
-                _unpack(payload, waiting)
+                tagged(payload, waiting)
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise DecodeError(f"the recorded bytes are not a value: {error or type(error).__name__}") from error
-
-
-def _unpack(data: Buffer, met: list[tuple[int, Buffer]]) -> tuple[Any, ...]:
-    """The value with all tagged ones in it put into `met`; tuples for arrays, since those can be keys of maps."""
-    found: tuple[Any, ...] = msgpack.unpackb(
-        data,
-        ext_hook=lambda tag, payload: met.append((tag, payload)),
-        strict_map_key=False,
-        unicode_errors="surrogatepass",
-        use_list=False,
-    )
-    return found
 
 
 def _blob(digest: object) -> Reference:

@@ -36,6 +36,9 @@ LEAST_LIMIT = 1 << 30
 RATIO = 100
 """A capsule may expand to a hundred times its size, or a gigabyte, whichever is more."""
 
+MOST_FIELDS = 4_000_000
+"""How many fields a manifest or an index may have: what parses them makes a hundred bytes of each."""
+
 KINDS = ("blob", "bundle", "closure", "manifest", "template", "value")
 
 _OBJECT = re.compile(r"objects/([a-z]+)/([0-9a-f]{64})")
@@ -120,7 +123,10 @@ class _Examination:
     def _front(self, entry: Entry) -> bytes:
         if entry.size > FRONT:
             raise entry.wrong(f"it has {entry.size:,} bytes, at most {FRONT:,} are allowed")
-        return entry.read(entry.size)
+        data = entry.read(entry.size)
+        if sum(map(data.count, (b"[", b"{", b","))) > MOST_FIELDS:
+            raise entry.wrong(f"it has more than {MOST_FIELDS:,} fields")
+        return data
 
     def _told(self, said: bytes) -> list[Any]:
         """What the manifest says of the entries of each run; all else it says is compared in the end."""

@@ -17,6 +17,7 @@ from dalsegno._values import parts_of
 from dalsegno.bundle import Bundle
 from dalsegno.closure import Closure
 from dalsegno.codec import view
+from dalsegno.codec._pieces import LARGEST, count
 from dalsegno.errors import DalsegnoError
 from dalsegno.models import ActionRecord, Failure, Phase, Ref, RunRecord, TaskTemplate, Values
 from dalsegno.names import check_name
@@ -29,6 +30,7 @@ T = TypeVar("T")
 _LATEST = 1 << 63
 _MOST = 1 << 32
 _KEY_SIZE = 16
+_MOST_FIELDS = 1_000_000
 _UNREADABLE = (
     DalsegnoError,
     ValueError,
@@ -48,6 +50,7 @@ class ShapeError(Exception):
 
 def run_of(data: bytes) -> RunRecord:
     """A run that has ended, with the id 0."""
+    _check_size(data)
     run = _read(lambda: records.unpack_run(0, records.sealed(data)))
     _same(data, lambda: records.pack_run(run)[: -records.CHECKSUM])
     _read(lambda: _check_run(run))
@@ -56,6 +59,7 @@ def run_of(data: bytes) -> RunRecord:
 
 def action_of(data: bytes, seq: int, paths: Mapping[int, bytes], runs: int) -> ActionRecord:
     """The action with that number in a capsule of so many runs; `paths` are those of the actions before it by number."""
+    _check_size(data)
     action = _read(lambda: records.unpack_action(0, seq, records.sealed(data)))
     _same(data, lambda: records.pack_action(action)[: -records.CHECKSUM])
     _read(lambda: _check_action(action, paths, runs))
@@ -64,6 +68,7 @@ def action_of(data: bytes, seq: int, paths: Mapping[int, bytes], runs: int) -> A
 
 def check_log(data: bytes) -> None:
     """A piece of log."""
+    _check_size(data)
 
     def check() -> None:
         stream, at, text, attempt = records.unpack_log(records.sealed(data))
@@ -75,6 +80,8 @@ def check_log(data: bytes) -> None:
 
 def check_object(kind: str, data: bytes) -> None:
     """An object that the engine reads itself; a blob may be anything."""
+    if kind != "value":  # which is looked at piece by piece
+        _check_size(data)
     if kind == "template":
         template = template_of(data)
         _same(data, lambda: records.pack_template(template))
@@ -95,6 +102,12 @@ def template_of(data: bytes) -> TaskTemplate:
     template = _read(lambda: records.unpack_template(data))
     _read(lambda: _check_template(template))
     return template
+
+
+def _check_size(data: bytes) -> None:
+    """A record is made whole when it is read; what has a million fields would take a hundred times its bytes."""
+    if len(data) > LARGEST and _read(lambda: count(data, _MOST_FIELDS)) > _MOST_FIELDS:
+        raise ShapeError(f"it has more than {_MOST_FIELDS:,} fields")
 
 
 def _read(read: Callable[[], T]) -> T:
@@ -195,7 +208,9 @@ def _check_action(action: ActionRecord, paths: Mapping[int, bytes], runs: int) -
 
 
 def _check_values(values: Values) -> None:
-    if not isinstance(values, bytes):
+    if isinstance(values, bytes):
+        _check_inline(values)
+    else:
         _must(isinstance(values, Mapping), "its inputs or outputs are no values")
         for name, part in values.items():
             _must(type(name) is str, "an input or output has no name")
@@ -203,7 +218,12 @@ def _check_values(values: Values) -> None:
                 _must(_is_digest(part.digest) and _is_time(part.size), "a reference in it is none")
     for part in parts_of(values).values():
         if not isinstance(part, Ref):
+            _check_inline(part)
             view(part)
+
+
+def _check_inline(data: bytes) -> None:
+    _must(len(data) <= LARGEST, f"a value in it has {len(data):,} bytes, which is too many for a record")
 
 
 def _check_failure(failure: Failure) -> None:

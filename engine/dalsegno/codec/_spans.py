@@ -6,7 +6,7 @@ than that saves, unless the members are few and big; so a walk gives up after `B
 
 import struct
 
-__all__ = ["LARGE", "children"]
+__all__ = ["LARGE", "children", "container"]
 
 LARGE = 65536
 """From this size on it is worth trying."""
@@ -31,7 +31,7 @@ def children(data: memoryview) -> tuple[bool, list[memoryview]] | None:
     Damaged bytes are None too: the other way says what is wrong with them.
     """
     try:
-        place, count, per_member = _container(data, 0)
+        place, count, per_member = container(data, 0)
         if not per_member:
             return None
         left = BUDGET
@@ -45,7 +45,7 @@ def children(data: memoryview) -> tuple[bool, list[memoryview]] | None:
     return (per_member == 2, members) if place == len(data) else None
 
 
-def _container(data: memoryview, place: int) -> tuple[int, int, int]:
+def container(data: memoryview, place: int) -> tuple[int, int, int]:
     """Where the members start, how many values there are, and how many belong together; 0 for no container."""
     first = data[place]
     if first & 0xF0 == 0x90:
@@ -78,7 +78,7 @@ def _end(data: memoryview, place: int, left: int) -> tuple[int, int]:
             size, more = _SIZED[first]
             place += 1 + size + more + _LENGTH[size].unpack_from(data, place + 1)[0]
         else:
-            place, count, per_member = _container(data, place)
+            place, count, per_member = container(data, place)
             if not per_member:
                 raise IndexError
             waiting += count

@@ -7,25 +7,29 @@ key starting with "$", or keys that are no strings, is shown as {"$type": "dict"
 import base64
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
 from dalsegno.errors import DecodeError
 
 from ._format import MAX_DEPTH, Buffer, Tag, split_ext
+from ._pieces import Piece, is_large, members, pairs
+from ._spans import container
 from ._unpack import Extension, unpack
 
 __all__ = ["view"]
 
 _PREVIEW = 10
 _LONG = 1000
+_MOST_SHOWN = 1_000_000
+_MOST_FIELDS = 1000
 
 
 def view(data: Buffer, *, limit: int = 10_000, content: int | None = None, preview: int | None = None) -> Any:
     """The recorded value as JSON can have it, lossy but readable and the same every time.
 
-    Lists and dicts longer than `limit` are cut, and say so with "$size"; texts and bytes longer than `content`, which is
+    Lists and dicts longer than `limit` are cut, and say so with "$size", as all are once a million members have been shown; texts and bytes longer than `content`, which is
     `limit` if it is not given; where it is, the picture of a figure is shown too. Of an array the first `preview` elements are shown, 10 by default; of an Arrow or polars table as
     many rows, column by column, but only where `preview` is given and pyarrow can read it.
     """
@@ -46,21 +50,33 @@ class _Viewer:
         self.pictures = content is not None
         self._content = limit if content is None else content
         self._depth = 0
+        self._left = _MOST_SHOWN
 
     def show(self, data: Buffer) -> Any:
         """The one encoded value that `data` is."""
         split = split_ext(data)
-        return self.leaf(unpack(data)[0]) if split is None else self.tagged(*split)
+        if split is not None:
+            return self.tagged(*split)
+        together = container(memoryview(data), 0)[2] if is_large(data) else 0
+        if not together:
+            return self.leaf(unpack(data)[0])
+        self._deeper()
+        shown = self._list(data) if together == 1 else self._dict(*pairs(data))
+        self._depth -= 1
+        return shown
 
     def leaf(self, value: Any) -> Any:
         """An unpacked value as JSON can have it."""
         kind = type(value)
+        self._left -= 1
         if kind is Extension:
             return self.tagged(value.tag, value.data)
+        if kind is Piece:
+            return self.show(value.data)
         if kind is list:
             return self._list(value)
         if kind is dict:
-            return self._dict(value)
+            return self._dict(len(value), value.items())
         if kind is float and not math.isfinite(value):
             return {"$type": "float", "value": str(value)}
         if kind is bytes:
@@ -76,42 +92,48 @@ class _Viewer:
     def _cut(self, size: int, limit: int) -> dict[str, int]:
         return {"$size": size} if size > limit else {}
 
-    def items(self, members: list[Any]) -> dict[str, Any]:
-        """The first members, and how many there are when those are not all."""
-        return {"items": [self.leaf(member) for member in members[: self.limit]]} | self._cut(
-            len(members), self.limit
-        )
+    def items(self, encoded: Buffer | list[Any]) -> dict[str, Any]:
+        """The first members of a list, encoded or made, and how many there are when those are not all."""
+        size, found = members(encoded)
+        shown = [self.leaf(member) for member in islice(found, self._room(size))]
+        return {"items": shown} | self._cut(size, len(shown))
 
-    def _list(self, members: list[Any]) -> Any:
-        shown = self.items(members)
+    def _room(self, size: int) -> int:
+        return max(0, min(size, self.limit, self._left))
+
+    def _list(self, encoded: Buffer | list[Any]) -> Any:
+        shown = self.items(encoded)
         return {"$type": "list"} | shown if "$size" in shown else shown["items"]
 
-    def _dict(self, value: dict[Any, Any]) -> Any:
-        shown = [(self.leaf(key), self.leaf(item)) for key, item in islice(value.items(), self.limit)]
+    def _dict(self, size: int, pairs: Iterable[tuple[Any, Any]]) -> Any:
+        shown = [(self.leaf(key), self.leaf(item)) for key, item in islice(pairs, self._room(size))]
         plain = all(type(key) is str and not key.startswith("$") for key, _ in shown)
-        if plain and len(value) <= self.limit:
+        if plain and len(shown) == size:
             return dict(shown)
-        return {"$type": "dict", "items": [list(pair) for pair in shown]} | self._cut(len(value), self.limit)
+        return {"$type": "dict", "items": [list(pair) for pair in shown]} | self._cut(size, len(shown))
 
     def tagged(self, tag: int, data: Buffer) -> Any:
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise DecodeError(f"the recorded value is nested deeper than {MAX_DEPTH} levels")
+        self._deeper()
         show = _SHOW.get(tag)
         shown = {"$type": f"tag {tag}", "$size": len(data)} if show is None else show(self, data)
         self._depth -= 1
         return shown
 
+    def _deeper(self) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise DecodeError(f"the recorded value is nested deeper than {MAX_DEPTH} levels")
+
     def fields(self, data: Buffer) -> list[Any]:
-        """The members of a payload, each shown, however many they are."""
+        """The members of a payload, each shown."""
         return [self.leaf(member) for member in self.raw(data)]
 
     def raw(self, data: Buffer) -> list[Any]:
-        """The members of a payload as they are unpacked."""
-        members = unpack(data)[0]
-        if type(members) is not list:
-            raise ValueError("a payload is not an array")
-        return members
+        """The members of a payload as they are unpacked; there are few."""
+        size, found = members(data)
+        if size > _MOST_FIELDS:
+            raise ValueError(f"a payload has {size:,} fields")
+        return list(found)
 
 
 def _printable(text: str) -> str:
@@ -127,7 +149,7 @@ def _int(viewer: _Viewer, data: Buffer) -> Any:
 
 
 def _members(name: str) -> Callable[[_Viewer, Buffer], Any]:
-    return lambda viewer, data: {"$type": name} | viewer.items(viewer.raw(data))
+    return lambda viewer, data: {"$type": name} | viewer.items(data)
 
 
 def _parts(name: str) -> Callable[[_Viewer, Buffer], Any]:
@@ -235,12 +257,12 @@ def _elements(dtype: Any, content: memoryview, most: int) -> dict[str, Any]:
 
 
 def _object_array(viewer: _Viewer, data: Buffer) -> Any:
-    shape, members = viewer.raw(data)
+    shape, elements = viewer.raw(data)
     return {
         "$type": "ndarray",
         "dtype": "|O",
         "shape": shape,
-        "preview": list(map(viewer.leaf, members[: viewer.preview])),
+        "preview": list(map(viewer.leaf, islice(members(elements)[1], viewer.preview))),
     }
 
 
@@ -295,8 +317,11 @@ def _file(viewer: _Viewer, data: Buffer) -> Any:
 
 def _dir(viewer: _Viewer, data: Buffer) -> Any:
     name, entries = viewer.raw(data)
-    files = [{"path": path, "size": size, "digest": digest.hex()} for path, size, digest in entries]
-    return {"$type": "Dir", "name": name, "files": files[: viewer.limit]}
+    files = [
+        {"path": path, "size": size, "digest": digest.hex()}
+        for path, size, digest in (members(each)[1] for each in islice(members(entries)[1], viewer.limit))
+    ]
+    return {"$type": "Dir", "name": name, "files": files}
 
 
 def _custom(viewer: _Viewer, data: Buffer) -> Any:

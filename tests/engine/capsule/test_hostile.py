@@ -16,7 +16,9 @@ from tests.engine.capsule.forging import Entries, framed, frames
 from dalsegno import _records as records
 from dalsegno import capsule
 from dalsegno.bundle import Bundle, BundleFile
-from dalsegno.capsule import _archive, import_capsule
+from dalsegno.capsule import _archive, _examine, _shapes, import_capsule
+from dalsegno.codec._format import array_head
+from dalsegno.codec._pieces import LARGEST
 from dalsegno.errors import CapsuleError
 from dalsegno.models import Origin, Phase
 from dalsegno_storage.digest import digest
@@ -451,3 +453,27 @@ def test_a_bundle_in_another_order_is_no_bundle(small: Path, other: MemoryStore,
     with pytest.raises(CapsuleError, match="not written in the form of this release") as caught:
         import_capsule(other, forging.forged(entries, tmp_path / "forged"))
     assert caught.value.entry.startswith("objects/bundle/")
+
+
+def test_records_that_are_nothing_but_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = array_head(LARGEST) + LARGEST * b"\x90"
+    monkeypatch.setattr(_shapes, "_MOST_FIELDS", 1000)
+    for kind in ("template", "bundle", "manifest", "closure"):
+        with pytest.raises(_shapes.ShapeError, match="more than 1,000 fields"):
+            _shapes.check_object(kind, many)
+    for read in (_shapes.run_of, _shapes.check_log, lambda data: _shapes.action_of(data, 0, {}, 1)):
+        with pytest.raises(_shapes.ShapeError, match="more than 1,000 fields"):
+            read(many)
+    _shapes.check_object("value", many)
+
+
+def test_a_manifest_that_is_nothing_but_fields(
+    small: Path, other: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_examine, "MOST_FIELDS", 1000)
+    file = forging.forged(
+        with_manifest(lambda document: {**document, "x": 1000 * [[]]})(forging.entries_of(small)),
+        tmp_path / "forged",
+    )
+    with pytest.raises(CapsuleError, match=r"manifest\.json.*more than 1,000 fields"):
+        import_capsule(other, file)
