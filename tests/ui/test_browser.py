@@ -149,6 +149,45 @@ def test_a_deep_link_opens_the_action_and_the_tab(page: "Page") -> None:
     expect(frame.content_frame.get_by_role("heading")).to_have_text("Forecast for north")
 
 
+FIGURE = """
+import dalsegno
+import plotly.graph_objects as go
+
+env = dalsegno.TaskEnvironment("figures")
+
+@env.task
+def bars() -> go.Figure:
+    title = "Bars <img src=x onerror='parent.broken = 1'></script><script>parent.broken = 2</script>"
+    return go.Figure([go.Bar(x=["a", "b"], y=[1, 3])], layout={"title": {"text": title}})
+"""
+
+
+def test_a_figure_of_plotly_is_drawn_where_it_reaches_nothing(
+    page: "Page", served: Served, tmp_path: Path
+) -> None:
+    pytest.importorskip("plotly", reason="plotly is not installed")
+    (tmp_path / "figures.py").write_text(FIGURE)
+    line = dalsegno(served.store, "run", "figures.py", "bars", "--name", "with-a-figure")
+    subprocess.run(line, check=True, env=environment(), cwd=tmp_path, stdout=subprocess.DEVNULL)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto("/run/with-a-figure?tab=outputs")
+    frame = page.get_by_test_id("value-o0").locator("iframe")
+    expect(frame).to_have_attribute("sandbox", "allow-scripts")
+    inside = frame.content_frame
+    expect(inside.locator(".bars .point")).to_have_count(2)
+    expect(inside.locator(".gtitle")).to_contain_text("Bars")
+    assert inside.locator("body").evaluate("() => origin") == "null"
+    reached = inside.locator("body").evaluate(
+        "() => { try { return parent.document.title } catch (error) { return error.name } }"
+    )
+    assert reached == "SecurityError"
+    assert (
+        inside.locator("body").evaluate("() => fetch('/').then(() => 'loaded', () => 'refused')") == "refused"
+    )
+    assert all(each.startswith((served.address, "data:", "about:", "blob:")) for each in asked)
+
+
 def test_names_are_copied(page: "Page") -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto("/run/weekly-plan")

@@ -3,6 +3,7 @@
 import base64
 import datetime as dt
 import enum
+import json
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -238,3 +239,22 @@ def test_a_figure_is_a_picture() -> None:
     drawn = node(shown)
     assert (drawn["k"], drawn["head"]) == ("image", "matplotlib.figure.Figure")
     assert drawn["src"] == "data:image/png;base64,iVBORw0KGgo="
+
+
+def test_a_figure_of_plotly_is_drawn_from_its_data() -> None:
+    text = json.dumps(
+        {"data": [{"type": "bar"}], "layout": {"title": SCRIPT}, "config": {"plotlyServerURL": "x"}}
+    )
+    shown = {"$opaque": "plotly.Figure", "size": 9, "picture": base64.b64encode(text.encode()).decode()}
+    drawn = node(shown)
+    assert (drawn["k"], drawn["head"]) == ("figure", "plotly.Figure")
+    assert drawn["figure"] == {"data": [{"type": "bar"}], "layout": {"title": SCRIPT}}
+    assert plain(shown) == "plotly.Figure"
+
+
+@pytest.mark.parametrize(
+    "picture", [b"", b"<svg>", b"{", b"[]", b"{}", b'{"data": 1}', 10_000 * b"[", b"GIF89a"]
+)
+def test_what_is_no_picture_is_a_pickle(picture: bytes) -> None:
+    drawn = node({"$opaque": "a.B", "size": 9, "picture": base64.b64encode(picture).decode()})
+    assert drawn == {"k": "leaf", "c": "kind", "s": "a.B · pickled, 9 B · shown by no one but its code"}

@@ -22,6 +22,7 @@ from dalsegno.errors import DecodeError, EncodeError
 
 __all__ = [
     "Buffer",
+    "LARGEST_PICTURE",
     "MAX_DEPTH",
     "ModuleName",
     "Payload",
@@ -49,6 +50,9 @@ MAX_DEPTH = 100
 
 Reading a level takes up to six Python frames, and callers have some of the thousand that there are by default.
 """
+
+LARGEST_PICTURE = 1 << 20
+"""How many bytes the picture of a figure may have; a larger one is neither recorded nor shown."""
 
 _LIMIT = 2**32
 

@@ -11,7 +11,7 @@ from cloudpickle import Pickler
 from dalsegno.errors import DecodeError
 
 from ._encode import Unencodable
-from ._format import Buffer, ModuleName, Payload, Tag, type_name
+from ._format import LARGEST_PICTURE, Buffer, ModuleName, Payload, Tag, type_name
 from ._reference import FUNCTIONS, Resolve, reference
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ __all__ = ["READERS", "dump"]
 
 _PROTOCOL = 5
 _DPI = 100
-_LARGEST = 1 << 20
-"""Pictures larger than this are left out."""
 
 
 class _Pickler(Pickler):  # type: ignore[misc]  # cloudpickle's class is untyped
@@ -67,15 +65,33 @@ def dump(value: Any, module_name: ModuleName) -> Payload:
 
 
 def _picture(value: Any) -> bytes | None:
-    """What a matplotlib figure looks like, as PNG; None for all else, and for what cannot be drawn or is too large."""
-    if not any(
-        each.__name__ == "Figure" and each.__module__ == "matplotlib.figure" for each in type(value).__mro__
-    ):
+    """What a figure looks like, for those who do not load it; None for all else, and for what cannot be drawn or is too large."""
+    classes = ((each.__module__, each.__name__) for each in type(value).__mro__)
+    draw = next(filter(None, map(_DRAWN.get, classes)), None)
+    if draw is None:
         return None
-    file = io.BytesIO()
     with suppress(Exception):  # whatever drawing may raise: the value itself is recorded
-        value.savefig(file, format="png", dpi=min(value.dpi, _DPI))
-    return file.getvalue() if 0 < file.tell() <= _LARGEST else None
+        picture = draw(value)
+        return picture if 0 < len(picture) <= LARGEST_PICTURE else None
+    return None
+
+
+def _png(figure: Any) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=min(figure.dpi, _DPI))
+    return file.getvalue()
+
+
+def _json(figure: Any) -> bytes:
+    text: str = figure.to_json()
+    return text.encode()
+
+
+_DRAWN: dict[tuple[str, str], Callable[[Any], bytes]] = {
+    ("matplotlib.figure", "Figure"): _png,
+    ("plotly.basedatatypes", "BaseFigure"): _json,
+}
+"""How figures are drawn, by module and name of their class."""
 
 
 def _read_opaque(reader: "Reader", data: Buffer) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 from dalsegno.errors import DecodeError
 
-from ._format import MAX_DEPTH, Buffer, Tag, split_ext
+from ._format import LARGEST_PICTURE, MAX_DEPTH, Buffer, Tag, split_ext
 from ._pieces import Piece, is_large, members, pairs
 from ._spans import container
 from ._unpack import Extension, unpack
@@ -30,7 +30,7 @@ def view(data: Buffer, *, limit: int = 10_000, content: int | None = None, previ
     """The recorded value as JSON can have it, lossy but readable and the same every time.
 
     Lists and dicts longer than `limit` are cut, and say so with "$size", as all are once a million members have been shown; texts and bytes longer than `content`, which is
-    `limit` if it is not given; where it is, the picture of a figure is shown too. Of an array the first `preview` elements are shown, 10 by default; of an Arrow or polars table as
+    `limit` if it is not given; where it is, the picture of a figure is shown too (PNG, or a Plotly figure as JSON). Of an array the first `preview` elements are shown, 10 by default; of an Arrow or polars table as
     many rows, column by column, but only where `preview` is given and pyarrow can read it.
     """
     viewer = _Viewer(limit, content, preview)
@@ -332,7 +332,9 @@ def _custom(viewer: _Viewer, data: Buffer) -> Any:
 def _opaque(viewer: _Viewer, data: Buffer) -> Any:
     kind, *picture, content = viewer.raw(data)
     shown = {"$opaque": kind, "size": len(content)}
-    return shown | ({"picture": base64.b64encode(picture[0]).decode()} if picture and viewer.pictures else {})
+    if viewer.pictures and picture and len(picture[0]) <= LARGEST_PICTURE:
+        shown["picture"] = base64.b64encode(picture[0]).decode()
+    return shown
 
 
 _STRUCT = {

@@ -1,15 +1,16 @@
-"""Figures of matplotlib: pickled, with a picture beside the pickle for those who only look."""
+"""Figures of matplotlib and Plotly: pickled, with a picture beside the pickle for those who only look."""
 
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import msgpack
 import pytest
 
 from dalsegno._pickles import value_has_pickles
-from dalsegno.codec import decode, encode, view
+from dalsegno.codec import _opaque, decode, encode, view
 from dalsegno.codec._format import Tag, ext_head
 from dalsegno.errors import DecodeError
 
@@ -54,3 +55,26 @@ def test_a_picture_that_is_none_is_refused() -> None:
     fields = msgpack.packb(["module.Class", {"not": "bytes"}, b"pickle"])
     with pytest.raises(DecodeError):
         view(ext_head(Tag.OPAQUE, len(fields)) + fields, content=10_000)
+
+
+def test_a_figure_of_plotly_has_its_json_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    graphs = pytest.importorskip("plotly.graph_objects", reason="plotly is not installed")
+    figure = graphs.Figure(graphs.Bar(x=["a", "b"], y=[1, 2]), layout={"title": "Bars"})
+    encoded = encode(figure)
+    assert encoded.opaque
+    shown = view(encoded.data, content=10)
+    assert shown["$opaque"] == "plotly.graph_objs._figure.Figure"
+    drawn = json.loads(base64.b64decode(shown["picture"]))
+    assert drawn["data"] == [{"type": "bar", "x": ["a", "b"], "y": [1, 2]}]
+    assert drawn["layout"]["title"] == {"text": "Bars"}
+    assert decode(encoded.data) == figure
+    monkeypatch.setattr(_opaque, "LARGEST_PICTURE", 10)
+    assert "picture" not in view(encode(figure).data, content=10)
+
+
+def test_a_picture_that_is_too_large_is_not_shown() -> None:
+    fields = msgpack.packb(["module.Class", bytes(1 << 21), b"pickle"])
+    assert view(ext_head(Tag.OPAQUE, len(fields)) + fields, content=10_000) == {
+        "$opaque": "module.Class",
+        "size": 6,
+    }

@@ -11,6 +11,7 @@ from nicegui import app, ui
 from nicegui.element import Element
 
 from dalsegno.ui.pages._elements import Text, icon, link, tag
+from dalsegno.ui.pages._figures import SCRIPT, script_address
 
 STATIC = Path(__file__).with_name("static")
 ADDRESS = "/dalsegno-static"
@@ -32,6 +33,9 @@ KEYS = (
 
 def serve_static() -> None:
     """Make our style and script available; before the first page."""
+    where = script_address()
+    if where is not None:
+        app.add_static_file(local_file=SCRIPT, url_path=where)
     app.add_static_files(ADDRESS, STATIC)
 
 

@@ -1,8 +1,8 @@
 """Recorded values as something to look at: what `dalsegno.codec.view` makes of them, turned into nodes that the page draws.
 
 A node is a leaf (a text with its kind), a row (short and flat, on one line), a group (members below a head that folds),
-a table, an image or a page. Nodes hold texts only; pictures are data in an address that the browser takes for an image
-and nothing else, and pages go into a frame that may run nothing.
+a table, an image, a figure or a page. Nodes hold texts only; pictures are data in an address that the browser takes for an image
+and nothing else, pages go into a frame that may run nothing, and figures into one that is cut off from the page.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
+from dalsegno.ui.pages._figures import figure_node
 from dalsegno.ui.pages._files import file_node, image_node, markdown_page, page_node
 from dalsegno.ui.pages._words import counted, size
 
@@ -51,16 +52,24 @@ def node(shown: Any) -> Node:
         case list():
             return _members("list", "[", "]", [(None, each) for each in shown], len(shown))
         case {"$opaque": kind, "picture": str(picture)}:
-            return image_node("image/png", base64.b64decode(picture), str(kind))
+            return _figure(str(kind), base64.b64decode(picture)) or _pickled(kind, shown)
         case {"$opaque": kind}:
-            return _leaf(
-                "kind", f"{kind} · pickled, {size(shown.get('size', 0))} · shown by no one but its code"
-            )
+            return _pickled(kind, shown)
         case {"$type": str(kind), **rest}:
             return _typed(kind, cast(dict[str, Any], rest))
         case dict():
             return _members("dict", "{", "}", [*shown.items()], len(shown))
     return _leaf("kind", str(shown))
+
+
+def _figure(kind: str, picture: bytes) -> Node | None:
+    if picture.startswith(b"\x89PNG\r\n\x1a\n"):
+        return image_node("image/png", picture, kind)
+    return figure_node(picture, kind)
+
+
+def _pickled(kind: Any, shown: dict[str, Any]) -> Node:
+    return _leaf("kind", f"{kind} · pickled, {size(shown.get('size', 0))} · shown by no one but its code")
 
 
 def plain(shown: Any) -> str:
