@@ -83,7 +83,7 @@ class Codebase:
             isolation = "private"
         content = self._bundles.get(bundle)
         if content is None:
-            content = self._bundles[bundle] = Bundle.decode(self._ledger.get("bundle", bundle))
+            content = self._bundles[bundle] = self._ledger.bundle(bundle)
         loaded = load(content, self._ledger.blob, isolation=isolation)
         code = self._recorded.get((bundle, isolation))
         if code is None or code.loaded is not loaded:
@@ -97,7 +97,7 @@ class Codebase:
         if recorded in self._compared and not strict:
             return
         self._compared.add(recorded)
-        before = records.unpack_manifest(self._ledger.get("manifest", recorded))
+        before = self._ledger.manifest(recorded)
         found = differences(before, installed(before))
         if found and strict:
             raise EnvironmentMismatchError("this environment is not the recorded one: " + "; ".join(found))
@@ -108,7 +108,7 @@ class Codebase:
         """What is recorded of this process for code that was recorded with that manifest: the versions that it has here."""
         known = self._here.get(recorded)
         if known is None:
-            before = records.unpack_manifest(self._ledger.get("manifest", recorded))
+            before = self._ledger.manifest(recorded)
             digest, put = self._ledger.prepare("manifest", records.pack_manifest(installed(before)))
             known = self._here[recorded] = (recorded, ()) if digest == recorded else (digest, (Kept(put),))
         return known

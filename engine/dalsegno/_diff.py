@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from dalsegno import _records as records
 from dalsegno._fingerprint import Fingerprints, outcome
 from dalsegno._ledger import Ledger
 from dalsegno._places import Place, places
@@ -227,9 +226,7 @@ def _around(old: Side, new: Side) -> Iterator[Difference]:
     """What differs around two runs: Python, platform, packages, and the variables that were set for them."""
     if old.run.manifest != new.run.manifest or old.ledger is not new.ledger:
         try:
-            manifests = [
-                records.unpack_manifest(side.ledger.get("manifest", side.run.manifest)) for side in (old, new)
-            ]
+            manifests = [side.ledger.manifest(side.run.manifest) for side in (old, new)]
         except DalsegnoError:  # damaged or gone; it is no part of what they did
             manifests = []
         if manifests:

@@ -20,7 +20,7 @@ import anyio
 from anyio.abc import Process
 
 from dalsegno._request import Request
-from dalsegno.bundle import Bundle, write_files
+from dalsegno.bundle import write_files
 from dalsegno.codec import decode, default_resolve, encode
 from dalsegno.errors import UsageError
 from dalsegno.failures import failure_of, revive
@@ -118,7 +118,7 @@ async def _serve(request: dict[str, Any], answers: BinaryIO, folder: str) -> Non
             wanted = Request(**request["wanted"], changed=changed)
             source = engine.ledger.action(find_source(engine, settings, wanted.run), wanted.action)
             bundle = engine.ledger.template(source.template).bundle_digest
-            content = Bundle.decode(engine.ledger.get("bundle", bundle))
+            content = engine.ledger.bundle(bundle)
             write_files(content, engine.ledger.blob, folder)
             sys.path.insert(0, folder)
             run = await RunContext(engine, settings).rerun_with(wanted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dalsegno import _records as records
 from dalsegno._identity import ROOT_NAME, long_action_name, split_action_name
@@ -15,6 +16,10 @@ from dalsegno.errors import ActionNotFoundError, DamagedRecordError, RunNotFound
 from dalsegno.models import ActionRecord, Part, RunRecord, TaskTemplate, Values
 from dalsegno_storage.objects import get_object, get_pieces, has_object
 from dalsegno_storage.protocol import Store
+
+if TYPE_CHECKING:
+    from dalsegno.bundle import Bundle, Manifest
+    from dalsegno.closure import Closure
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,22 @@ class Reading:
                 self._templates.clear()
             known = self._templates[digest] = records.unpack_template(self.get("template", digest))
         return known
+
+    def bundle(self, digest: bytes) -> Bundle:
+        """The code bundle with that digest."""
+        from dalsegno.bundle import Bundle  # like the next, for those only who look at code
+
+        return Bundle.decode(self.get("bundle", digest))
+
+    def closure(self, digest: bytes) -> Closure:
+        """What a task reaches, by the digest in its template."""
+        from dalsegno.closure import Closure
+
+        return Closure.decode(self.get("closure", digest))
+
+    def manifest(self, digest: bytes) -> Manifest:
+        """The environment manifest with that digest."""
+        return records.unpack_manifest(self.get("manifest", digest))
 
     def has(self, digest: bytes) -> bool:
         """Whether the object is there; it may be gone as soon as this is known."""

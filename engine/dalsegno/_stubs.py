@@ -99,7 +99,7 @@ def other_stubs(ledger: Reading, template: TaskTemplate) -> list[str]:
 
 def _closure(ledger: Reading, template: TaskTemplate) -> Closure:
     try:
-        return Closure.decode(ledger.get("closure", template.closure))
+        return ledger.closure(template.closure)
     except DalsegnoError:  # it is gone, so nobody knows
         return Closure(template.module, template.qualname)
 

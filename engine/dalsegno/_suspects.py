@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from dalsegno._reading import Reading
 from dalsegno.bundle import Bundle
-from dalsegno.closure import Closure, symbol_source
+from dalsegno.closure import symbol_source
 from dalsegno.errors import DalsegnoError
 from dalsegno.models import TaskTemplate
 
@@ -30,6 +30,7 @@ NAMES = {
     "environment": (
         "os.environ", "os.getenv", "os.getcwd", "os.getpid", "os.cpu_count", "os.uname", "socket.gethostname",
         "platform", "sys.argv", "locale", "pathlib.Path.cwd", "pathlib.Path.home", "getpass",
+        "datetime.datetime.fromtimestamp", "datetime.date.fromtimestamp", "time.mktime", "time.timezone", "time.tzname",
     ),
     "set order": ("builtins.set", "builtins.frozenset", "builtins.hash"),
     "file": (
@@ -70,8 +71,8 @@ def suspects(ledger: Reading, template: TaskTemplate) -> list[Suspect]:
     What other tasks do that it calls is theirs. Nothing where its code cannot be read.
     """
     try:
-        closure = Closure.decode(ledger.get("closure", template.closure))
-        bundle = Bundle.decode(ledger.get("bundle", template.bundle_digest))
+        closure = ledger.closure(template.closure)
+        bundle = ledger.bundle(template.bundle_digest)
         modules = _Modules(ledger, bundle)
         trees = {
             (symbol.module, symbol.name): _parsed(symbol_source(modules.text(symbol.module), symbol.name))
@@ -190,10 +191,14 @@ def _in(tree: ast.Module, imported: Mapping[str, str]) -> Iterator[tuple[str, st
             yield "set order", "a set"
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             cause = _METHODS.get(node.func.attr)
+            if node.func.attr == "astimezone" and not node.args and not node.keywords:
+                cause = "environment"  # the zone of the machine
             if cause is not None:
                 yield cause, f".{node.func.attr}()"
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             yield from _kept(node)
+        if isinstance(node, ast.ClassDef):
+            yield from _kept_by_class(node)
 
 
 def _of_name(name: str) -> Iterator[tuple[str, str]]:
@@ -218,8 +223,7 @@ def _kept(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Iter
     """What stays from one call of a function to the next."""
     arguments = function.args
     for default in [*arguments.defaults, *filter(None, arguments.kw_defaults)]:
-        is_new = isinstance(default, ast.Call) and _dotted(default.func, {}).rpartition(".")[2] in _NEW
-        if is_new or isinstance(default, (ast.List, ast.Dict, ast.Set)):
+        if _is_new(default):
             yield "state", f"the default {ast.unparse(default)}"
     named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     own = {each.arg for each in [*named, arguments.vararg, arguments.kwarg] if each is not None}
@@ -231,10 +235,49 @@ def _kept(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Iter
     for node in ast.walk(function):
         if isinstance(node, ast.Global):
             yield from (("state", f"the global {name}") for name in node.names)
-        changed: ast.expr | None = None
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            changed = node.func.value if node.func.attr in _CHANGING else None
-        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
-            changed = node.value
-        if isinstance(changed, ast.Name) and changed.id not in own:
-            yield "state", f"the global {changed.id}"
+        changed = _changed(node)
+        root = changed
+        while isinstance(root, (ast.Attribute, ast.Subscript)):
+            root = root.value
+        if changed is not None and isinstance(root, ast.Name) and root.id not in own:
+            yield "state", f"the global {ast.unparse(changed)}"
+
+
+def _kept_by_class(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    """What a class has and its methods change, so that it stays from one object to the next."""
+    shared = {
+        target.id
+        for each in node.body
+        if isinstance(each, (ast.Assign, ast.AnnAssign)) and each.value is not None and _is_new(each.value)
+        for target in (each.targets if isinstance(each, ast.Assign) else [each.target])
+        if isinstance(target, ast.Name)
+    }
+    inner = [*ast.walk(node)]
+    shared -= {
+        each.attr for each in inner if isinstance(each, ast.Attribute) and isinstance(each.ctx, ast.Store)
+    }
+    for each in inner:
+        changed = _changed(each)
+        if (
+            isinstance(changed, ast.Attribute)
+            and changed.attr in shared
+            and isinstance(changed.value, ast.Name)
+        ):
+            yield "state", f"{node.name}.{changed.attr}"
+
+
+def _is_new(value: ast.expr) -> bool:
+    """Whether it makes something that can be changed."""
+    is_made = isinstance(value, ast.Call) and _dotted(value.func, {}).rpartition(".")[2] in _NEW
+    return is_made or isinstance(value, (ast.List, ast.Dict, ast.Set))
+
+
+def _changed(node: ast.AST) -> ast.expr | None:
+    """What a call of a changing method, or an assignment to an item or an attribute, changes."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGING:
+        return node.func.value
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+        return node.value
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+        return node
+    return None

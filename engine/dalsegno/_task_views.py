@@ -8,7 +8,6 @@ from typing import Any
 
 from dalsegno._ledger import Ledger
 from dalsegno._module_names import recorded_module_name
-from dalsegno.bundle import Bundle
 from dalsegno.closure import reached_lines
 from dalsegno.codec import view
 from dalsegno.models import ActionRecord, TaskTemplate
@@ -34,7 +33,7 @@ def task_view(template: TaskTemplate) -> TaskView:
 def code_view(ledger: Ledger, template: TaskTemplate) -> CodeView:
     """The code that a recorded task reaches, file by file in alphabetical order."""
     closure = closure_view(ledger, template)
-    bundle = Bundle.decode(ledger.get("bundle", template.bundle_digest))
+    bundle = ledger.bundle(template.bundle_digest)
     names: dict[str, set[str]] = {}
     blobs: dict[str, bytes] = {}
     for symbol in closure["symbols"]:

@@ -21,7 +21,7 @@ from dalsegno._causes import likely
 from dalsegno._places import Place
 from dalsegno._reproduce import Evidence, Repetition, Wish, reproduce
 from dalsegno._suspects import Suspect
-from dalsegno.bundle import Bundle, write_files
+from dalsegno.bundle import write_files
 from dalsegno.codec import decode, default_resolve, encode
 from dalsegno.errors import ConfigError, UsageError
 from dalsegno.failures import failure_of, revive
@@ -221,7 +221,7 @@ async def _serve(request: dict[str, Any], folder: str) -> dict[str, Any]:
         try:
             ledger = Ledger(store)
             try:
-                write_files(Bundle.decode(ledger.get("bundle", request["bundle"])), ledger.blob, folder)
+                write_files(ledger.bundle(request["bundle"]), ledger.blob, folder)
             finally:
                 ledger.close()
             sys.path.insert(0, folder)

@@ -15,7 +15,6 @@ from dalsegno._differences import ABSENT, differences, short
 from dalsegno._ledger import Ledger
 from dalsegno._reuse import Source, basis_of, ran
 from dalsegno._values import Encoded, parts_of
-from dalsegno.bundle import Bundle
 from dalsegno.closure import Closure, changes, symbol_source
 from dalsegno.codec import view
 from dalsegno.errors import DalsegnoError, NotFoundError, RunNotFoundError
@@ -232,10 +231,10 @@ class Changes:
         ledger = self._ledger
 
         def text(module: str) -> bytes:
-            file = Bundle.decode(ledger.get("bundle", template.bundle_digest)).file_of(module)
+            file = ledger.bundle(template.bundle_digest).file_of(module)
             return b"" if file is None else ledger.blob(file.blob)
 
-        return Side(template, lambda: Closure.decode(ledger.get("closure", template.closure)), text)
+        return Side(template, lambda: ledger.closure(template.closure), text)
 
     def between(self, old: Side, new: Side) -> tuple[Difference, ...]:
         """Symbols first, then files, versions, variables; nothing when results on equal inputs are equal."""

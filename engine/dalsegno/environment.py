@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from dalsegno import _records as records
 from dalsegno._context import current
 from dalsegno._ledger import Ledger
 from dalsegno._redaction import MASK
@@ -41,7 +40,7 @@ class EnvironmentLine:
 
 def manifest_of(ledger: Ledger, run: RunRecord) -> Manifest:
     """The recorded environment of a run."""
-    return records.unpack_manifest(ledger.get("manifest", run.manifest))
+    return ledger.manifest(run.manifest)
 
 
 def lines(ledger: Ledger, run: RunRecord) -> tuple[EnvironmentLine, ...]:

@@ -44,7 +44,6 @@ __all__ = [
     "iso",
     "log_views",
     "named_views",
-    "recorded_bundle",
     "run_view",
     "run_views",
     "tree_views",
@@ -173,9 +172,7 @@ def why_view(why: Why) -> WhyView:
 
 def closure_view(ledger: Ledger, template: TaskTemplate) -> ClosureView:
     """The code that a recorded task reaches."""
-    from dalsegno.closure import Closure
-
-    closure = Closure.decode(ledger.get("closure", template.closure))
+    closure = ledger.closure(template.closure)
     return {
         "task": template.name,
         "code_digest": template.code_digest.hex(),
@@ -223,13 +220,6 @@ def log_views(run: RunRecord, lines: Iterable[LogLine], names: Mapping[int, str]
         }
         for line in sorted(lines, key=lambda line: line.at)
     ]
-
-
-def recorded_bundle(ledger: Ledger, run: RunRecord) -> Bundle:
-    """The list of a run's recorded files."""
-    from dalsegno.bundle import Bundle
-
-    return Bundle.decode(ledger.get("bundle", run.bundle))
 
 
 def file_views(bundle: Bundle) -> list[FileView]:

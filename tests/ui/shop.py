@@ -18,7 +18,10 @@ import dalsegno
 
 env = dalsegno.TaskEnvironment("shop")
 
-SCRIPT = "<script>window.broken = true</script><img src=x onerror='window.broken = true'>"
+SCRIPT = (
+    "<script>window.broken = true</script><img src=x onerror='window.broken = true'>"
+    "`${window.broken = true}` {{ window.broken = true }} </textarea> \\u0060 \\"
+)
 SEASON = {"winter": 0.8, "spring": 1.0, "summer": 1.3, "autumn": 1.1}
 
 

@@ -115,6 +115,15 @@ def test_a_comparison_is_the_document_of_the_command_line(api: Api, small: Small
     assert ok(api, "/diff", old="first", new="first")["same"] is True
 
 
+def test_runs_of_other_projects_are_compared_by_project_domain_and_name(api: Api) -> None:
+    run = ok(api, "/runs/first")
+    whole = f"{run['project']}/{run['domain']}/first"
+    assert ok(api, "/diff", old=whole, new="again") == ok(api, "/diff", old="first", new="again")
+    status, kind, _ = refused(api.get(f"/diff?old=other/{run['domain']}/first&new=again"))
+    assert (status, kind) == (404, "RunNotFoundError")
+    assert refused(api.get("/diff?old=a/b&new=again"))[:2] == (400, "InvalidNameError")
+
+
 # Actions
 
 
@@ -256,6 +265,56 @@ def test_texts_like_scripts_are_texts_of_json(api: Api) -> None:
 def test_every_error_has_one_form(api: Api, address: str, status: int, kind: str) -> None:
     found, name, message = refused(api.get(address))
     assert (found, name) == (status, kind)
+    assert message
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"/runs/first/actions?after={10**40}",
+        f"/runs/first/actions?after=-{10**40}",
+        f"/runs/first/actions/a0/logs?after={10**40}",
+        "/runs?since=0001-01-01T00:00:00Z",
+        "/runs?until=9999-12-31T23:59:59Z",
+        "/runs?since=9999-12-31T23:59:59-23:59",
+        "/runs?before=ffffffffffffffff",
+        "/runs?label=%3D",
+        "/runs?label=a%3D%00",
+        f"/runs?task={'x' * 5000}",
+        f"/runs?label={'k' * 3000}%3D{'v' * 3000}",
+        f"/runs/{'x' * 5000}",
+        "/runs/%ed%a0%80",
+        "/runs/first/actions/%ed%a0%80",
+        f"/runs/first/actions/{'y' * 5000}",
+        "/runs/first?project=%ed%a0%80",
+        "/runs/first/actions?parent=a0/..",
+        "/diff?old=first&new=first&action=zz",
+    ],
+)
+def test_odd_addresses_are_answered_all_the_same(api: Api, address: str) -> None:
+    assert api.get(address).status_code in (200, 400, 404, 422)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        200_000 * b"[",
+        b'{"inputs": {"numbers": ' + 5000 * b"[" + 5000 * b"]" + b"}}",
+        b'{"inputs": {"numbers": ' + 5000 * b"9" + b"}}",
+        b'{"inputs": {"numbers": 1e999}}',
+        b'{"name": "\\ud800"}',
+        b'{"labels": {"a": 1}}',
+        b'{"force": ["a0"], "more": 1}',
+        b"null",
+        b"\xff\xfe",
+    ],
+)
+def test_odd_orders_are_refused(api: Api, body: bytes) -> None:
+    headers = {"content-type": "application/json"}
+    status, kind, message = refused(api.post("/runs/first/actions/a0/plan", content=body, headers=headers))
+    assert status in (400, 422)
+    assert kind != "InternalError"
     assert message
 
 

@@ -252,6 +252,31 @@ def test_rerun_unchanged(page: "Page") -> None:
     expect(page.locator(".run-top")).to_contain_text("Succeeded")
 
 
+def test_a_double_click_launches_once(page: "Page") -> None:
+    page.goto("/run/weekly-plan/rerun")
+    page.get_by_test_id("new-project").fill("clicked")
+    page.get_by_test_id("launch").dblclick()
+    expect(page.locator(".run-facts")).to_contain_text("In clicked /")
+    expect(page.locator(".run-top")).to_contain_text("Succeeded")
+    page.goto("/?q=&project=clicked")
+    found = page.request.get("/api/v1/runs?project=clicked").json()["runs"]
+    assert len(found) == 1
+
+
+def test_what_called_an_action_of_another_run_is_found_in_this_tree(page: "Page") -> None:
+    asked = {"name": "as-before", "recover": True}
+    assert page.request.post("/api/v1/runs/weekly-plan/actions/a0/rerun", data=asked).status == 201
+    page.goto("/run/as-before")
+    expect(page.locator(".run-top")).to_contain_text("Succeeded")
+    inside = actions(page).filter(has_text="in source").first
+    inside.click()
+    within = page.get_by_test_id("action-name").inner_text()
+    page.locator("dd a[href^='#']").click()
+    expect(page.get_by_test_id("action-name")).not_to_have_text(within)
+    expect(page.locator(".tree-row.at")).to_have_count(1)
+    expect(page.locator(".tree-row.at")).not_to_contain_text("in source")
+
+
 def test_rerun_of_an_action_with_a_changed_input(page: "Page") -> None:
     page.goto("/run/weekly-plan")
     action(page, "season_factor").click()

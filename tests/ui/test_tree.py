@@ -145,3 +145,5 @@ def test_what_belongs_to_another_run_has_no_bar_and_its_own_home() -> None:
     assert (row["part"], row["marks"]) == (None, [("in source", "recovered")])
     assert forest.home("old/read-bbbb", run) == ("old", "p", "d")
     assert forest.home("a0", run) == ("r", "mine", "dev")
+    assert forest.above("old/read-bbbb") == "load-aaaa"
+    assert forest.above("a0") is None

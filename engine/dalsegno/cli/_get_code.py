@@ -39,7 +39,7 @@ def get_code(ctx: click.Context, run_name: str, output: str | None, task: str | 
         _show_closure(ctx, run_name, task, as_json=as_json)
         return
     with reading(ctx) as records:
-        bundle = query.recorded_bundle(records.ledger, records.run(run_name))
+        bundle = records.ledger.bundle(records.run(run_name).bundle)
         if output is not None:
             from dalsegno.bundle import write_files
 

@@ -52,6 +52,9 @@ HEADERS = {
 KEPT = ("/_nicegui/", "/dalsegno-static/")
 """What a browser may keep: files of the packages, whose names change with their content."""
 
+HTTP = 80
+"""The port that browsers leave out."""
+
 _LONGEST_FORM = 4096
 
 
@@ -162,7 +165,8 @@ class Access:
 def guard_for(port: int, token: str, hosts: Collection[str]) -> Guard:
     """The guard of a server at that port, which is called by these names."""
     names = {name.lower() for name in hosts}
-    found = {f"[{name}]:{port}" if ":" in name else f"{name}:{port}" for name in names}
+    bare = {f"[{name}]" if ":" in name else name for name in names}
+    found = {f"{name}:{port}" for name in bare} | (bare if port == HTTP else set())
     return Guard(sorted(found), token, cookie_name(port))
 
 

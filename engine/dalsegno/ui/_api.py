@@ -147,7 +147,7 @@ def _add_runs(api: FastAPI, reader: Reader) -> None:
 
     @api.get(f"{PREFIX}/diff", **_gives(ComparisonView), tags=["runs"])
     def diff(old: str, new: str, action: str = ROOT_NAME, other_action: str = ROOT_NAME) -> Response:
-        """How two runs differ, call by call, or an action of one and another one of the other."""
+        """How two runs differ, call by call, or an action of one and another one of the other; each is a name, or project/domain/name."""
         return Json(reader.diff(old, new, action=action, other_action=other_action))
 
 

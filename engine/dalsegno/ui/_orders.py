@@ -8,7 +8,6 @@ from typing import Any, TypedDict
 
 from dalsegno._ledger import Ledger
 from dalsegno._module_names import recorded_module_name
-from dalsegno.bundle import Bundle
 from dalsegno.config import Config
 from dalsegno.errors import UsageError
 from dalsegno.models import ActionRecord, RunRecord, TaskTemplate
@@ -76,7 +75,7 @@ def current_root(ledger: Ledger, template: TaskTemplate, store: str) -> Path | N
 
     Looked for in the current folder and beside the store, then in the folders directly inside of the current one.
     """
-    bundle = Bundle.decode(ledger.get("bundle", template.bundle_digest))
+    bundle = ledger.bundle(template.bundle_digest)
     file = bundle.file_of(recorded_module_name(template.module))
     if file is None:
         return None

@@ -162,10 +162,11 @@ class Reader:
     def diff(
         self, old: str, new: str, *, action: str = ROOT_NAME, other_action: str = ROOT_NAME
     ) -> ComparisonView:
-        """How two runs differ."""
+        """How two runs differ; each is a name, or project/domain/name."""
         sides = []
-        for name, of in ((old, action), (new, other_action)):
-            run, found = self._action(name, of, None, None)
+        for reference, of in ((old, action), (new, other_action)):
+            name, project, domain = parts_of(reference)
+            run, found = self._action(name, of, project, domain)
             sides.append(Side(self._ledger, run, found))
         return comparison_view(compare(*sides))
 
@@ -356,6 +357,14 @@ class Reader:
     ) -> tuple[RunRecord, ActionRecord]:
         run = self._run(name, project, domain)
         return run, self._ledger.action(run, action)
+
+
+def parts_of(reference: str) -> tuple[str, str | None, str | None]:
+    """The name, project and domain of a run that is named alone or as project/domain/name."""
+    match reference.split("/"):
+        case [project, domain, name]:
+            return name, project, domain
+    return reference, None, None
 
 
 def _phase(phase: str) -> Phase:

@@ -10,14 +10,14 @@ from nicegui import ui
 
 from dalsegno._comparison_views import ActionDifferenceView, ComparisonView, PlaceView
 from dalsegno.errors import DalsegnoError
-from dalsegno.ui._store import Reader
+from dalsegno.ui._store import Reader, parts_of
 from dalsegno.ui.pages._code import diff_lines
 from dalsegno.ui.pages._components import CodeLines
 from dalsegno.ui.pages._elements import Text, digest, empty, icon, link, note, tag
 from dalsegno.ui.pages._layout import frame
 from dalsegno.ui.pages._threads import beside
 from dalsegno.ui.pages._values import plain
-from dalsegno.ui.pages._words import counted, run_path, short_task, took
+from dalsegno.ui.pages._words import counted, reference_of, run_path, short_task, took
 from dalsegno.views import DifferenceView
 
 OFFERED = 200
@@ -41,7 +41,8 @@ async def compare_page(
     """Build the page that compares two runs."""
     with frame("Compare", ("Runs", "/"), ("Compare", ""), read_only=read_only), tag("div", "page stack wide"):
         page = await beside(reader.runs, limit=OFFERED)
-        _pick([run["name"] for run in page.runs], old, new)
+        home = reader.place.project, reader.place.domain
+        _pick([reference_of(run, home) for run in page.runs], old, new)
         if not (old and new):
             with tag("div", "box"):
                 empty("difference", "Pick two runs", "What differs between them is shown call by call.")
@@ -51,7 +52,7 @@ async def compare_page(
         except DalsegnoError as error:
             note(str(error), "bad")
             return
-        show_comparison(found)
+        show_comparison(found, old, new)
 
 
 def _pick(names: list[str], old: str, new: str) -> None:
@@ -91,20 +92,19 @@ def _address(old: str, new: str) -> str:
     return f"/compare?{urlencode({'old': old, 'new': new})}"
 
 
-def show_comparison(found: ComparisonView) -> None:
-    """What differs; the sides first."""
+def show_comparison(found: ComparisonView, old: str, new: str) -> None:
+    """What differs between the runs that go by these names; the sides first."""
     with tag("section", "box form-box stack", data_testid="comparison"):
         with tag("div", "line"):
             icon("drag_handle" if found["same"] else "difference")
             Text("They did the same" if found["same"] else _headline(found), "h1", style="font-size: 15px")
         with tag("div", "sides"):
-            for word, side, seconds in zip(
-                ("Old", "New"), (found["old"], found["new"]), found["seconds"], strict=True
-            ):
+            sides = ("Old", old, found["old"]), ("New", new, found["new"])
+            for (word, reference, side), seconds in zip(sides, found["seconds"], strict=True):
                 with tag("div", "stack", style="gap: 2px"):
                     with tag("div", "line"):
                         Text(word, "span", "faint")
-                        link(side["run"], run_path(side["run"], action=side["action"]), "mono")
+                        link(reference, run_path(*parts_of(reference), action=side["action"]), "mono")
                         if side["action"] != "a0":
                             Text(side["action"], "span", "mono faint")
                         Text(took(seconds), "span", "soft time")
@@ -115,7 +115,7 @@ def show_comparison(found: ComparisonView) -> None:
         with tag("section", "stack"):
             Text("Calls", "h2")
             for each in found["actions"][:SHOWN]:
-                _action(each, found)
+                _action(each, old, new)
             if len(found["actions"]) > SHOWN:
                 Text(f"and {len(found['actions']) - SHOWN:,} more", "span", "faint")
     if found["around"]:
@@ -137,7 +137,7 @@ def _headline(found: ComparisonView) -> str:
     return f"{counted(len(found['actions']), 'call')} differ: {', '.join(words)}" if words else "They differ"
 
 
-def _action(each: ActionDifferenceView, found: ComparisonView) -> None:
+def _action(each: ActionDifferenceView, old: str, new: str) -> None:
     sign, word, tone = _CHANGES.get(each["change"], ("help_outline", each["change"], ""))
     with tag("article", "box form-box stack", data_testid="difference"):
         with tag("div", "line wrap"):
@@ -147,8 +147,8 @@ def _action(each: ActionDifferenceView, found: ComparisonView) -> None:
             Text(short_task(each["task"]), "b", title=each["task"])
             for side, name in (("old", each["old"]), ("new", each["new"])):
                 if name is not None and (side == "new" or name != each["new"]):
-                    run = found["old"]["run"] if side == "old" else found["new"]["run"]
-                    link(name, run_path(run, action=name), "mono", title=f"in {run}")
+                    run = old if side == "old" else new
+                    link(name, run_path(*parts_of(run), action=name), "mono", title=f"in {run}")
             if each["below"]:
                 Text(f"and {counted(each['below'], 'call')} below it", "span", "faint")
             tag("span", "grow")

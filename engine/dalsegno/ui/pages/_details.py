@@ -126,7 +126,7 @@ class Details:
     async def _read(self, looked: Looked) -> Fill:
         match self._tab:
             case "summary":
-                return await summary(looked, self._select)
+                return await summary(looked, self._go_up)
             case "logs":
                 return await self._read_logs(looked)
             case "inputs":
@@ -139,6 +139,11 @@ class Details:
                 return await source(looked)
             case _:
                 return await lineage(looked)
+
+    async def _go_up(self) -> None:
+        above = self._forest.above(self._action)
+        if above is not None:
+            await self._select(above, "")
 
     async def _read_logs(self, looked: Looked) -> Fill:
         logs = self._logs = Logs(looked)

@@ -39,6 +39,7 @@ class LaunchForm:
         self._current = False
         self._typed = False
         self._planned = False
+        self._is_busy = False
 
     @property
     def _place(self) -> dict[str, str]:
@@ -238,15 +239,20 @@ class LaunchForm:
         await self._busy(self._launch_it, "Starting …", self._go)
 
     async def _busy(self, work: Callable[[], Awaitable[None]], words: str, made: Button) -> None:
-        """Do something unless a field cannot be read; the button says so, and cannot be pressed meanwhile."""
-        if not self._ready():
+        """Do something unless a field cannot be read; the button says so, and cannot be pressed meanwhile.
+
+        A second click may be on its way before the browser knows of the first.
+        """
+        if self._is_busy or not self._ready():
             return
+        self._is_busy = True
         made.wait(words)
         try:
             await work()
         except DalsegnoError as error:
             self._refuse(error)
         finally:
+            self._is_busy = False
             made.wait("")
 
     async def _look(self) -> None:

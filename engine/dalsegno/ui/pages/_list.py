@@ -103,7 +103,8 @@ class ListPage:
         self._show()
         keep_fresh(self._refresh)
 
-    async def _load(self) -> None:
+    async def _load(self) -> bool:
+        """Read the page that is wanted; False when another one is wanted by the time that it is there."""
         wish = self._wish
         self._version = self._reader.version()
         found = await beside(
@@ -116,9 +117,12 @@ class ListPage:
             limit=PAGE,
             before=wish.before,
         )
+        if wish is not self._wish:
+            return False
         place = self._reader.place
         self._rows = [run_row(run, (place.project, place.domain)) for run in found.runs]
         self._next = found.next
+        return True
 
     def _tools(self) -> None:
         wish = self._wish
@@ -198,15 +202,16 @@ class ListPage:
             self._earlier.clear()
         self._wish = wish
         ui.navigate.history.replace(wish.address())
-        await self._load()
-        self._show()
+        if await self._load():
+            self._show()
 
     async def _refresh(self) -> None:
         running = any(row["phase"] == "running" for row in self._rows)
         if self._reader.version() == self._version and not running:
             return
         old, more = self._rows, self._next
-        await self._load()
+        if not await self._load():
+            return
         if self._list is None or not self._rows or bool(more) != bool(self._next):
             self._show()
         elif self._rows != old:

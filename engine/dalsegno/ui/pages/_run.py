@@ -16,7 +16,7 @@ from dalsegno.ui.pages._layout import frame, keep_fresh
 from dalsegno.ui.pages._missing import show_error
 from dalsegno.ui.pages._threads import beside
 from dalsegno.ui.pages._tree import LIVE, Forest
-from dalsegno.ui.pages._words import ago, moment, relation_mark, run_path, took
+from dalsegno.ui.pages._words import ago, moment, reference_of, relation_mark, run_path, took
 from dalsegno.views import RunView
 
 FIRST = 80
@@ -33,6 +33,7 @@ class RunPage:
         self._read_only = read_only
         self._window = (0, FIRST)
         self._top: Element | None = None
+        self._gone = False
 
     async def load(self) -> None:
         """Read the run and its actions; raises what the reader raises."""
@@ -123,7 +124,8 @@ class RunPage:
                     Text("Rerun")
 
     def _as_old(self) -> str:
-        return urlencode({"old": self._run["name"]})
+        home = self._reader.place.project, self._reader.place.domain
+        return urlencode({"old": reference_of(self._run, home)})
 
     def _counts(self) -> str:
         return ", ".join(f"{count:,} {phase}" for phase, count in sorted(self._forest.counts().items()))
@@ -198,7 +200,11 @@ class RunPage:
 
     async def _refresh(self) -> None:
         live = self._run["phase"] in LIVE
-        if self._run["ended_at"] is not None or not (live or self._reader.version() != self._version):
+        if (
+            self._gone
+            or self._run["ended_at"] is not None
+            or not (live or self._reader.version() != self._version)
+        ):
             return
         was = self._run["phase"]
         try:
@@ -208,6 +214,7 @@ class RunPage:
                 self._forest.load(self._actions)
                 self._forest.arrange()
         except DalsegnoError as error:  # it was deleted meanwhile
+            self._gone = True
             ui.notify(str(error), type="warning")
             return
         if live or self._run["phase"] != was:

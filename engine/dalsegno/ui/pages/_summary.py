@@ -19,8 +19,8 @@ _VERDICTS = {
 }
 
 
-async def summary(looked: Looked, select: Callable[[str, str], Awaitable[None]]) -> Fill:
-    """Read what the tab shows."""
+async def summary(looked: Looked, go_up: Callable[[], Awaitable[None]]) -> Fill:
+    """Read what the tab shows; `go_up` selects the action that called this one."""
     action = looked.action
     own = action["run"] == looked.run["name"]
     why = await looked.ask(looked.reader.why) if own else None
@@ -29,7 +29,7 @@ async def summary(looked: Looked, select: Callable[[str, str], Awaitable[None]])
     def fill() -> None:
         if action["error"] is not None:
             _error(action["error"], "Failed with" if action["phase"] != "aborted" else "Stopped by")
-        _facts(looked, select)
+        _facts(looked, go_up)
         if why is not None:
             _why(why)
         if attempts:
@@ -40,7 +40,7 @@ async def summary(looked: Looked, select: Callable[[str, str], Awaitable[None]])
     return fill
 
 
-def _facts(looked: Looked, select: Callable[[str, str], Awaitable[None]]) -> None:
+def _facts(looked: Looked, go_up: Callable[[], Awaitable[None]]) -> None:
     action = looked.action
     with tag("dl", "facts"):
         with fact("Phase"):
@@ -58,7 +58,7 @@ def _facts(looked: Looked, select: Callable[[str, str], Awaitable[None]]) -> Non
         if (parent := action["parent"]) is not None:
             with fact("Called by"):
                 made = link(parent, f"#{parent}", "mono")
-                made.on("click.prevent", lambda: select(parent, ""), args=[])
+                made.on("click.prevent", go_up, args=[])
         if action["group"]:
             with fact("Group"):
                 Text(action["group"])

@@ -94,6 +94,10 @@ class Forest:
             above = self._above[above]
         return action["run"], run["project"], run["domain"]
 
+    def above(self, each: str) -> str | None:
+        """What called an action, as this tree knows it; None for the root."""
+        return self._above[each]
+
     def place(self, each: str | None) -> int:
         """The number of its row; -1 when it is folded away."""
         return -1 if each is None else self._place.get(each, -1)

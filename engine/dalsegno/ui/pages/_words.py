@@ -158,6 +158,12 @@ def path_of(run: RunView) -> str:
     return run_path(run["name"], run["project"], run["domain"])
 
 
+def reference_of(run: RunView, home: tuple[str, str]) -> str:
+    """What a run is called where runs of all projects are: its name, or project/domain/name if it is not at home."""
+    place = run["project"], run["domain"]
+    return run["name"] if place == home else "/".join((*place, run["name"]))
+
+
 def origin_path(origin: OriginView) -> str:
     """Where the action is that really ran."""
     return run_path(origin["run"], origin["project"], origin["domain"], action=origin["action"])
