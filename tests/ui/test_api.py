@@ -318,6 +318,24 @@ def test_odd_orders_are_refused(api: Api, body: bytes) -> None:
     assert message
 
 
+def test_what_is_nested_too_deeply_is_refused_however_deep_the_stack_may_be(api: Api) -> None:
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    try:
+        answer = api.post(
+            "/runs/first/actions/a0/plan",
+            content=b'{"inputs": {"numbers": ' + 5000 * b"[" + 5000 * b"]" + b"}}",
+            headers={"content-type": "application/json"},
+        )
+    finally:
+        sys.setrecursionlimit(limit)
+    assert refused(answer) == (
+        400,
+        "UsageError",
+        "an input is nested deeper than 100 levels, which no value may be",
+    )
+
+
 def test_near_names_are_in_the_sentence(api: Api) -> None:
     assert "'first'" in refused(api.get("/runs/frist"))[2]
 

@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 
 from dalsegno._ledger import Ledger
 from dalsegno._module_names import recorded_module_name
+from dalsegno.codec._format import MAX_DEPTH
 from dalsegno.config import Config
 from dalsegno.errors import UsageError
 from dalsegno.models import ActionRecord, RunRecord, TaskTemplate
@@ -38,7 +39,9 @@ class Asked(TypedDict, total=False):
 
 
 def order(do: Do, ledger: Ledger, place: Config, run: RunRecord, action: ActionRecord, asked: Asked) -> Order:
-    """The order to do something with an action; UsageError where its code of today is wanted and not found."""
+    """The order to do something with an action; UsageError where its code of today is wanted and not found, or an input is
+    nested too deeply to be written."""
+    _check_depth(asked.get("inputs", {}))
     template = ledger.template(action.template)
     current = None
     if asked.get("current_code"):
@@ -68,6 +71,19 @@ def order(do: Do, ledger: Ledger, place: Config, run: RunRecord, action: ActionR
         "forced": [*asked.get("forced", ())],
         "current": current,
     }
+
+
+def _check_depth(inputs: Mapping[str, Any]) -> None:
+    level: list[Any] = [*inputs.values()]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, (dict, list))
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    if level:
+        raise UsageError(f"an input is nested deeper than {MAX_DEPTH} levels, which no value may be")
 
 
 def current_root(ledger: Ledger, template: TaskTemplate, store: str) -> Path | None:

@@ -304,7 +304,7 @@ def _number(text: str | None) -> Any:
 def _parsed(text: str | None) -> Any:
     try:
         return json.loads(text or "")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return Bad(str(error))
 
 
