@@ -60,7 +60,14 @@ def clear() -> int:
     """Remove all environments, and what killed builds left; those that are being built stay. Gives their number."""
     count = 0
     for lock in sorted(cache_folder().glob("*.lock")):
-        descriptor = os.open(lock, os.O_RDWR)
+        try:
+            descriptor = os.open(lock, os.O_RDWR)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise EnvironmentBuildError(
+                f"the lock {lock} cannot be opened: {error.strerror}; remove it, or name another place with XDG_CACHE_HOME"
+            ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -56,6 +56,12 @@ _CHANGING = {
 
 _NEW = {"list", "dict", "set", "bytearray", "deque", "defaultdict", "Counter", "OrderedDict"}
 
+_ITSELF = {"cls", "type(self)", "self.__class__"}
+"""How the methods of a class call it."""
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+
 
 class Suspect(NamedTuple):
     """Something that a result may depend on: the cause it would be, what it is, and the symbol that has it."""
@@ -184,6 +190,9 @@ def _imported(tree: ast.Module, package: str) -> dict[str, str]:
 
 def _in(tree: ast.Module, imported: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    inner |= {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call) and _has_zone(node)}
+    functions = [node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS)]
+    nested = {id(node) for function in functions for node in ast.walk(function) if node is not function}
     for node in ast.walk(tree):
         if isinstance(node, (ast.Attribute, ast.Name)) and id(node) not in inner:
             yield from _of_name(_dotted(node, imported))
@@ -195,8 +204,10 @@ def _in(tree: ast.Module, imported: Mapping[str, str]) -> Iterator[tuple[str, st
                 cause = "environment"  # the zone of the machine
             if cause is not None:
                 yield cause, f".{node.func.attr}()"
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-            yield from _kept(node)
+        if isinstance(node, _FUNCTIONS):
+            yield from _kept_in_defaults(node)
+            if id(node) not in nested:
+                yield from _kept(node, imported)
         if isinstance(node, ast.ClassDef):
             yield from _kept_by_class(node)
 
@@ -219,19 +230,30 @@ def _dotted(node: ast.expr, imported: Mapping[str, str]) -> str:
     return ".".join([imported.get(node.id, f"builtins.{node.id}"), *reversed(parts)])
 
 
-def _kept(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Iterator[tuple[str, str]]:
-    """What stays from one call of a function to the next."""
+def _has_zone(call: ast.Call) -> bool:
+    """Whether it is `fromtimestamp` with a zone, so that the one of the machine does not count."""
+    is_named = isinstance(call.func, ast.Attribute) and call.func.attr == "fromtimestamp"
+    return is_named and (len(call.args) > 1 or any(each.arg == "tz" for each in call.keywords))
+
+
+def _kept_in_defaults(function: _Function) -> Iterator[tuple[str, str]]:
+    """What stays from one call of a function to the next because it is a default."""
     arguments = function.args
     for default in [*arguments.defaults, *filter(None, arguments.kw_defaults)]:
         if _is_new(default):
             yield "state", f"the default {ast.unparse(default)}"
-    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    own = {each.arg for each in [*named, arguments.vararg, arguments.kwarg] if each is not None}
-    own |= {
-        node.id
-        for node in ast.walk(function)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
+
+
+def _kept(function: _Function, imported: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What a function, or one inside of it, changes and has not made."""
+    own: set[str | None] = set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.arg):
+            own.add(node.arg)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            own.add(node.id)
+        elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)):
+            own.add(node.name)
     for node in ast.walk(function):
         if isinstance(node, ast.Global):
             yield from (("state", f"the global {name}") for name in node.names)
@@ -239,6 +261,9 @@ def _kept(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Iter
         root = changed
         while isinstance(root, (ast.Attribute, ast.Subscript)):
             root = root.value
+        is_called = isinstance(node, ast.Call)
+        if is_called and isinstance(changed, ast.Name) and "." not in imported.get(changed.id, "."):
+            continue  # a function of a module, such as `numpy.append`
         if changed is not None and isinstance(root, ast.Name) and root.id not in own:
             yield "state", f"the global {ast.unparse(changed)}"
 
@@ -258,11 +283,10 @@ def _kept_by_class(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
     }
     for each in inner:
         changed = _changed(each)
-        if (
-            isinstance(changed, ast.Attribute)
-            and changed.attr in shared
-            and isinstance(changed.value, ast.Name)
-        ):
+        if not isinstance(changed, ast.Attribute):
+            continue
+        is_shared = changed.attr in shared and isinstance(changed.value, ast.Name)
+        if is_shared or ast.unparse(changed.value) in _ITSELF:
             yield "state", f"{node.name}.{changed.attr}"
 
 

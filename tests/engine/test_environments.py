@@ -506,3 +506,10 @@ def test_a_source_tree_requires_what_the_project_says() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     said = {re.sub(r"^([\w.-]+)[<>=!~][^;]*", r"\1", line) for line in project["dependencies"]}
     assert said == set(_environments.REQUIRED)
+
+
+def test_a_lock_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (_environment_cache.cache_folder() / "some.lock").mkdir(parents=True)
+    with pytest.raises(EnvironmentBuildError, match=r"some\.lock cannot be opened.*remove it"):
+        _environment_cache.clear()

@@ -270,6 +270,7 @@ def test_what_called_an_action_of_another_run_is_found_in_this_tree(page: "Page"
     expect(page.locator(".run-top")).to_contain_text("Succeeded")
     inside = actions(page).filter(has_text="in source").first
     inside.click()
+    expect(page.get_by_test_id("action-name")).not_to_have_text("a0")
     within = page.get_by_test_id("action-name").inner_text()
     page.locator("dd a[href^='#']").click()
     expect(page.get_by_test_id("action-name")).not_to_have_text(within)

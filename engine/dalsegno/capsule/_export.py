@@ -84,6 +84,8 @@ def export(store: Store, asked: Sequence[RunRecord], file: Path) -> Exported:
     try:
         appear(file, fill, os.link)
     except FileExistsError:
+        if not os.path.lexists(file):
+            raise CapsuleError(str(file), "", f"{file.parent} is no folder", "name another place") from None
         raise CapsuleError(
             str(file), "", "there is something at this place", "remove it, or name another file"
         ) from None

@@ -199,6 +199,13 @@ def test_what_cannot_be_exported(store: MemoryStore, small: Path, tmp_path: Path
     assert list(tmp_path.iterdir()) == [small]
 
 
+def test_a_place_below_a_file(store: MemoryStore, tmp_path: Path) -> None:
+    record(store, "run", carried.whole)
+    (tmp_path / "file").touch()
+    with pytest.raises(CapsuleError, match=r"file is no folder; name another place"):
+        capsule.export_runs(store, ["run"], tmp_path / "file" / "capsule")
+
+
 def test_a_damaged_object_leaves_no_file(store: MemoryStore, small: Path, tmp_path: Path) -> None:
     key = next(key for key in everything(store) if key.startswith(b"\2o"))
     with store.write() as writer:
