@@ -9,6 +9,7 @@ from pathlib import Path
 from queue import Queue
 from textwrap import dedent
 
+import httpx
 import pytest
 from click.testing import CliRunner
 
@@ -154,6 +155,29 @@ def test_it_ends_in_order_and_takes_its_token_along(
         rest = process.stderr.read()
         assert (process.wait(20), rest.strip()) == (status, "")
     assert [*tmp_path.iterdir()] == []
+
+
+def test_what_is_insecure_still_wants_its_token_and_its_name(small: Small, tmp_path: Path) -> None:
+    pytest.importorskip("nicegui", reason="the pages need the extra `ui`")
+    with subprocess.Popen(
+        dalsegno(small.store, "ui", "--no-open", "--host", "127.0.0.2", "--insecure", "--port", "0"),
+        env={**environment(), "XDG_RUNTIME_DIR": str(tmp_path)},
+        cwd=small.folder,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        address = process.stderr.readline().split()[0]
+        assert address.startswith("http://127.0.0.2:")
+        assert "file://" in process.stderr.readline()
+        (token,) = (each.read_text() for each in tmp_path.glob("*/token"))
+        runs, own = f"{address}/api/v1/runs", {"Authorization": f"Bearer {token}"}
+        assert httpx.get(runs).status_code == 401
+        assert httpx.get(runs, headers={**own, "Host": "elsewhere:80"}).status_code == 403
+        assert httpx.get(runs, headers={**own, "Origin": "http://elsewhere"}).status_code == 403
+        assert httpx.get(runs, headers=own).status_code == 200
+        process.terminate()
+        process.wait(20)
 
 
 def test_it_listens_on_this_machine_alone(served: Served) -> None:
