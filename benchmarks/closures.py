@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks.harness import Pairs, Row, Session, Target
 from dalsegno._analysis import Analysis, forget
@@ -102,11 +103,14 @@ def modules(n: int) -> dict[str, bytes]:
 
 def of_new_modules(n: int) -> float:
     """Seconds for the closure of a function of that package, with a store that has seen nothing."""
-    ledger = Ledger(open_store("memory:"))
-    try:
-        return _analysed(ledger, modules(n), [("pkg.m0", "third")])
-    finally:
-        ledger.close()
+    with TemporaryDirectory() as folder:
+        store = open_store(f"{folder}/store")
+        ledger = Ledger(store)
+        try:
+            return _analysed(ledger, modules(n), [("pkg.m0", "third")])
+        finally:
+            ledger.close()
+            store.close()
 
 
 def _analysed(ledger: Ledger, texts: dict[str, bytes], names: list[tuple[str, str]]) -> float:

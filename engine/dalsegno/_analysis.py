@@ -25,6 +25,7 @@ from dalsegno.closure import (
     closure,
     module_facts,
     module_outline,
+    module_words,
 )
 from dalsegno.errors import ObjectNotFoundError
 from dalsegno_storage.digest import digest
@@ -45,6 +46,9 @@ REMEMBERED = 1000
 
 FEW = 4
 """How many bundles are kept at hand as they are gone through; the next task is most likely of one of them."""
+
+MANY = 32
+"""When so many modules of a bundle have been asked for, all of them are outlined."""
 
 
 class _Memory:
@@ -82,6 +86,7 @@ class Analysis:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._stored: set[bytes] = set()
+        self._made: list[tuple[bytes, Outline | ModuleFacts]] = []
 
     def closure(self, bundle: Bundle, read: ReadBlob, module: str, qualname: str) -> Closure:
         """What the function or class of that recorded name reaches; `read` gives files that are not stored yet."""
@@ -89,7 +94,7 @@ class Analysis:
         known = _memory.closures.get(place)
         if known is not None and place in self._stored:
             return known
-        kept = self._ledger.derived(place)
+        (kept,) = self._ledger.derived([place])
         with _memory.lock:  # threads that want the same wait for it, instead of doing it all at once
             _memory.tidy()
             found = known or _memory.closures.get(place) or (None if kept is None else Closure.decode(kept))
@@ -97,6 +102,7 @@ class Analysis:
                 files = _memory.bundles.setdefault(bundle.digest, _Files(bundle))
                 with files.read_by(self, self.stored_or(read)):
                     found = closure(files, module, qualname)
+                self._keep_made()
             if kept is None:
                 self._ledger.keep_derived(place, found.encode())
             self._stored.add(place)
@@ -108,7 +114,7 @@ class Analysis:
         place = _place("facts", blob, module, is_package)
         known = _memory.facts.get(place)
         if known is None:
-            kept = self._ledger.derived(place)
+            (kept,) = self._ledger.derived([place])
             if kept is not None:
                 known = ModuleFacts.decode(kept)
             else:
@@ -116,37 +122,57 @@ class Analysis:
                 known = _parsing(partial(module_facts, text, name=module, is_package=is_package))
                 if known is None:
                     known = ModuleFacts(module, digest("facts", text)[:16], problem=UNPARSABLE)
-                self._ledger.keep_derived(place, known.encode())
+                self._made.append((place, known))
             _memory.facts[place] = known
         return known
 
     def outline(self, blob: bytes, read: ReadBlob, module: str, *, is_package: bool) -> Outline:
         """What the top level of a module says."""
-        place = _place("outline", blob, module, is_package)
-        known = _memory.outlines.get(place)
-        if known is None:
-            kept = self._ledger.derived(place)
+        known = _memory.outlines.get(_place("outline", blob, module, is_package))
+        return known or self.outlines({module: (blob, is_package)}, read)[0]
+
+    def outlines(self, modules: Mapping[str, tuple[bytes, bool]], read: ReadBlob) -> list[Outline]:
+        """The same of many modules, each by its blob and whether it is a package.
+
+        They are read at once, and each step is done for all of them before the next, since parsing drives from the processor's
+        caches what the other steps have in common.
+        """
+        places = [_place("outline", blob, name, is_package) for name, (blob, is_package) in modules.items()]
+        new: list[tuple[bytes, str, bytes, bool]] = []
+        for place, kept, (name, (blob, is_package)) in zip(
+            places, self._ledger.derived(places), modules.items(), strict=True
+        ):
             if kept is not None:
-                known = Outline.decode(kept)
-            else:
-                found = _parsing(partial(module_outline, read(blob), name=module, is_package=is_package))
-                known, facts = (Outline(UNPARSABLE), None) if found is None else found
-                self._ledger.keep_derived(place, known.encode())
-                if facts is not None:
-                    at = _place("facts", blob, module, is_package)
-                    self._ledger.keep_derived(at, facts.encode())
-                    _memory.facts[at] = facts
+                _memory.outlines[place] = Outline.decode(kept)
+            elif place not in _memory.outlines:
+                new.append((place, name, blob, is_package))
+        texts = [read(blob) for _, _, blob, _ in new]
+        words = [module_words(text) for text in texts]
+        for (place, name, blob, is_package), text, assigned in zip(new, texts, words, strict=True):
+            found = _parsing(partial(module_outline, text, assigned, name=name, is_package=is_package))
+            known, facts = (Outline(UNPARSABLE), None) if found is None else found
+            self._made.append((place, known))
+            if facts is not None:
+                at = _place("facts", blob, name, is_package)
+                self._made.append((at, facts))
+                _memory.facts[at] = facts
             _memory.outlines[place] = known
-        return known
+        return [_memory.outlines[place] for place in places]
+
+    def _keep_made(self) -> None:
+        """Hand in what was worked out; all at the end, since the thread that writes takes the interpreter from this one."""
+        made, self._made = self._made, []
+        for place, known in made:
+            self._ledger.keep_derived(place, known.encode())
 
     def stored_or(self, read: ReadBlob) -> ReadBlob:
         """Reads files from the store, and those that are not there yet with `read`."""
 
         def found(blob: bytes) -> bytes:
-            try:
-                return self._ledger.blob(blob)
-            except ObjectNotFoundError:
-                return read(blob)
+            if self._ledger.has(blob):
+                with suppress(ObjectNotFoundError):  # it was removed just now
+                    return self._ledger.blob(blob)
+            return read(blob)
 
         return found
 
@@ -167,6 +193,7 @@ class _Files:
         self.modules = self._modules.keys()
         self.data: Mapping[str, bytes] = data
         self._reading: tuple[Analysis, ReadBlob] | None = None
+        self._asked = 0
 
     @contextmanager
     def read_by(self, analysis: Analysis, read: ReadBlob) -> Iterator[None]:
@@ -187,6 +214,9 @@ class _Files:
     def outline(self, module: str) -> Outline:
         blob, is_package = self._modules[module]
         analysis, read = self._open()
+        self._asked += 1
+        if self._asked == MANY:  # nearly always, all are asked for in the end
+            analysis.outlines(self._modules, read)
         return analysis.outline(blob, read, module, is_package=is_package)
 
     def is_package(self, module: str) -> bool:

@@ -140,14 +140,10 @@ class Reading:
             if not is_trusted(reader, run_id, bundle):
                 refuse_untrusted(reader, run_of(reader, run_id), bundle)
 
-    def derived(self, place: bytes) -> bytes | None:
-        """What is kept at a place made by `derived_key`; None when it has to be made again."""
+    def derived(self, places: Iterable[bytes]) -> list[bytes | None]:
+        """What is kept at places made by `derived_key`, in their order; None for what has to be made again."""
         with self._store.read() as reader:
-            data = reader.get(place)
-        try:
-            return None if data is None else records.opened(data, "derived")
-        except DamagedRecordError:
-            return None
+            return [_derived(reader.get(place)) for place in places]
 
     # Runs and actions
 
@@ -337,3 +333,10 @@ class Reading:
 def _first(pairs: Iterable[tuple[bytes, bytes]], limit: int) -> Iterator[tuple[bytes, bytes]]:
     for _, pair in zip(range(limit), pairs, strict=False):
         yield pair
+
+
+def _derived(data: bytes | None) -> bytes | None:
+    try:
+        return None if data is None else records.opened(data, "derived")
+    except DamagedRecordError:
+        return None

@@ -5,7 +5,7 @@ bundle. `symbol_source` and `changes` show what was found.
 """
 
 from .closure import Closure, Sources, Symbol, Widening, closure
-from .facts import ANALYSIS, ModuleFacts, Outline, module_facts, module_outline
+from .facts import ANALYSIS, ModuleFacts, Outline, module_facts, module_outline, module_words
 from .show import Change, changes, reached_lines, symbol_source
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "closure",
     "module_facts",
     "module_outline",
+    "module_words",
     "reached_lines",
     "symbol_source",
 ]

@@ -21,7 +21,16 @@ from dalsegno.errors import DecodeError
 if TYPE_CHECKING:
     import ast
 
-__all__ = ["ANALYSIS", "Kind", "ModuleFacts", "Outline", "Unit", "module_facts", "module_outline"]
+__all__ = [
+    "ANALYSIS",
+    "Kind",
+    "ModuleFacts",
+    "Outline",
+    "Unit",
+    "module_facts",
+    "module_outline",
+    "module_words",
+]
 
 ANALYSIS: Final = 2
 """The number of this analysis; facts and closures of another number are not comparable with those of this one."""
@@ -135,13 +144,23 @@ class Outline(NamedTuple):
         raise DecodeError(f"the outline of a module is of analysis {number}, this release has {ANALYSIS}")
 
 
-def module_outline(text: bytes, *, name: str, is_package: bool) -> tuple[Outline, ModuleFacts | None]:
-    """What the top level of a module says, and its facts if that says that they are needed; never raises."""
+def module_words(text: bytes) -> tuple[str, ...]:
+    """The words in a module's text that may be names of what its functions change."""
     from dalsegno.closure._assigned import assigned_words
+
+    return tuple(sorted(assigned_words(text)))
+
+
+def module_outline(
+    text: bytes, assigned: tuple[str, ...], *, name: str, is_package: bool
+) -> tuple[Outline, ModuleFacts | None]:
+    """What the top level of a module says, and its facts if that says that they are needed; never raises.
+
+    `assigned` are its `module_words`.
+    """
     from dalsegno.closure._outline import Top
     from dalsegno.closure._reader import parsed
 
-    assigned = tuple(sorted(assigned_words(text)))
     try:
         tree = parsed(text)
         top = Top(tree, _package(name, is_package))

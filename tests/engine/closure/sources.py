@@ -4,7 +4,15 @@ import hashlib
 from collections.abc import Mapping
 from textwrap import dedent
 
-from dalsegno.closure import Closure, ModuleFacts, Outline, closure, module_facts, module_outline
+from dalsegno.closure import (
+    Closure,
+    ModuleFacts,
+    Outline,
+    closure,
+    module_facts,
+    module_outline,
+    module_words,
+)
 
 __all__ = ["Files", "FullFiles", "files", "reach"]
 
@@ -34,7 +42,7 @@ class Files:
 
     def outline(self, module: str) -> Outline:
         text, is_package = self._texts[module]
-        made, _ = module_outline(text, name=module, is_package=is_package)
+        made, _ = module_outline(text, module_words(text), name=module, is_package=is_package)
         return Outline.decode(made.encode())
 
     def is_package(self, module: str) -> bool:
