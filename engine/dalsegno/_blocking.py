@@ -5,6 +5,7 @@ Functions run in the event loop of the default engine's own thread, methods in t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
@@ -20,6 +21,12 @@ def block(function: Callable[[], Awaitable[R]]) -> R:
     """Await `function()` in the default engine's event loop and give its result to this thread."""
     from dalsegno._default import default_engine, portal
 
+    loader = sys.modules.get("dalsegno.bundle._module_loader")
+    if loader is not None and (module := loader.being_imported()):
+        raise UsageError(
+            f"{module} waits for a run while it is imported from the recorded code, and the run would wait for that import; "
+            'put what starts runs below `if __name__ == "__main__":`'
+        )
     if default_engine().is_here():
         raise UsageError(
             "the blocking form would stop the engine's own event loop; write `await ….aio(...)` in async tasks"

@@ -15,7 +15,7 @@ from dalsegno.models import Phase
 from dalsegno.runs import Run
 from dalsegno.testing import TemporaryEngine
 
-__all__ = ["Wanted", "problems"]
+__all__ = ["Wanted", "problems", "wanted"]
 
 
 class Wanted:
@@ -34,6 +34,15 @@ class Wanted:
                 "@pytest.mark.reproducible asks for no execution at all; give times or hash_seeds"
             )
         self.times, self.hash_seeds = times, hash_seeds
+
+
+def wanted(*args: Any, **kwargs: Any) -> Wanted:
+    """What the marker asks for; UsageError for what it does not take."""
+    try:
+        return Wanted(*args, **kwargs)
+    except TypeError as error:
+        words = str(error).partition(") ")[2] or str(error)
+        raise UsageError(f"@pytest.mark.reproducible takes times and hash_seeds: {words}") from error
 
 
 def problems(engine: TemporaryEngine, wanted: Wanted) -> str:

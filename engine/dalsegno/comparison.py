@@ -11,6 +11,7 @@ from dalsegno._default import default_engine
 from dalsegno._diff import Comparison, Side, compare
 from dalsegno._fingerprint import Fingerprints
 from dalsegno._identity import ROOT_NAME
+from dalsegno.errors import UsageError
 from dalsegno.runs import Action, Run
 
 __all__ = ["diff", "fingerprint"]
@@ -35,8 +36,12 @@ def diff(
 def fingerprint(what: Run[Any] | Action) -> str:
     """What a run or an action did, as 64 hexadecimal digits: equal for those that did the same, down to every nested call.
 
-    It covers tasks, code, inputs and outcomes, and no times, names or attempts.
+    It covers tasks, code, inputs and outcomes, and no times, names or attempts. UsageError for anything but a run or an action.
     """
+    if not isinstance(what, (Run, Action)):
+        raise UsageError(
+            f"a fingerprint is that of a run or an action, not of {what!r:.80}; Run.get(name) finds a run"
+        )
     record = what.action().record if isinstance(what, Run) else what.record
     return Fingerprints(what._records.ledger).of(record).hex()
 

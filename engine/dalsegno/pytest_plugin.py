@@ -87,11 +87,14 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
         raise
     marker = item.get_closest_marker("reproducible")
     if marker is not None:
-        from dalsegno._reproducible import Wanted, problems
+        from dalsegno._reproducible import problems, wanted
+        from dalsegno.errors import UsageError
 
-        text = problems(
-            getattr(item, "funcargs", {})["dalsegno_engine"], Wanted(*marker.args, **marker.kwargs)
-        )
+        try:
+            asked = wanted(*marker.args, **marker.kwargs)
+        except UsageError as error:
+            pytest.fail(str(error), pytrace=False)
+        text = problems(getattr(item, "funcargs", {})["dalsegno_engine"], asked)
         if text:
             _tell(item)
             pytest.fail(text, pytrace=False)

@@ -104,3 +104,27 @@ def test_a_process_of_its_own_is_told_of_as_any_run(again: Command) -> None:
 @pytest.mark.parametrize("isolation", ["private", "process"])
 def test_isolation(again: Command, isolation: str) -> None:
     assert again("rerun", "good", "--isolation", isolation, "--json").json["outputs"][0] == 9.0
+
+
+def test_a_script_that_starts_a_run_when_it_is_imported_is_refused(process: Command, tmp_path: Path) -> None:
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+    elsewhere.mkdir()
+    text = """
+import dalsegno
+env = dalsegno.TaskEnvironment("guard")
+
+@env.task
+def one() -> int:
+    return 1
+
+print(dalsegno.run(one).result())
+"""
+    (here / "guard.py").write_text(text)
+    store = tmp_path / "store"
+    assert process("--store", store, "run", "guard.py", "one", "--name", "first", cwd=here).code == 0
+    for folder in (here, elsewhere):
+        done = process("--store", store, "rerun", "first", cwd=folder)
+        assert done.code == 2
+        assert "guard waits for a run while it is imported from the recorded code" in done.err
+        assert 'below `if __name__ == "__main__":`' in done.err

@@ -326,6 +326,22 @@ def test_json_that_is_none_is_not_sent(page: "Page") -> None:
     expect(page.get_by_test_id("problem-model")).to_contain_text("window")
 
 
+def test_what_was_typed_just_before_a_click_counts(page: "Page") -> None:
+    page.goto("/run/weekly-plan/rerun")
+    expect(field(page, "model").get_by_role("textbox")).to_be_visible()
+    page.get_by_test_id("launch").wait_for()
+    field(page, "model").get_by_role("textbox").evaluate(
+        """each => {
+            each.focus();
+            each.value = "{";
+            each.dispatchEvent(new Event("input"));
+            each.blur();
+            document.querySelector("[data-testid=launch]").click();
+        }"""
+    )
+    expect(page.get_by_text("Some fields cannot be read yet.")).to_be_visible()
+
+
 def test_what_has_no_text_form_is_kept(page: "Page") -> None:
     page.goto("/run/weekly-plan")
     action(page, "clean").click()

@@ -13,7 +13,7 @@ pytest.importorskip("nicegui", reason="the pages need the extra `ui`")
 
 from dalsegno._schema import schema_of
 from dalsegno.codec import encode, view
-from dalsegno.ui.pages._code import code_lines, diff_lines, only_marked
+from dalsegno.ui.pages._code import COLOURED, code_lines, diff_lines, only_marked
 from dalsegno.ui.pages._fields import Bad, Field
 from dalsegno.ui.pages._kinds import Shape, shape_of, words_of
 
@@ -110,6 +110,23 @@ def test_what_has_no_text_form_is_kept() -> None:
     assert field(dict, {"a": b"x"})._shape.kind == "kept"
 
 
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (dt.time(10, 30), "time"),
+        (dt.time(10, 30, 15), "time"),
+        (dt.time(10, 30, 15, 123456), "text"),
+        (dt.time(10, 30, tzinfo=dt.UTC), "text"),
+        (dt.date(2026, 1, 2), "date"),
+    ],
+    ids=str,
+)
+def test_a_time_that_its_field_would_show_empty_is_a_text(value: object, kind: str) -> None:
+    made = field(type(value), value)
+    assert (made._shape.kind, made.changed) == (kind, False)
+    assert str(made.value).startswith(str(value)[:5])
+
+
 def test_numbers_and_booleans_are_not_the_same() -> None:
     made = field(Any, 1)
     made._value = True
@@ -166,6 +183,12 @@ def test_only_what_is_marked_is_shown_with_a_sign_between() -> None:
 
 def test_other_files_stay_plain() -> None:
     assert code_lines("if x: 1", "notes.txt") == [("1", "", [("", "if x: 1")])]
+
+
+def test_what_is_too_long_to_be_coloured_stays_plain() -> None:
+    text = f"x = [{'1, ' * COLOURED}]\ny = 2"
+    assert code_lines(text)[1] == ("2", "", [("", "y = 2")])
+    assert code_lines(text[-20:])[1] != ("2", "", [("", "y = 2")])
 
 
 def test_diffs() -> None:

@@ -4,6 +4,7 @@ import base64
 import datetime as dt
 import enum
 import json
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 pytest.importorskip("nicegui", reason="the pages need the extra `ui`")
 
 from dalsegno.codec import encode, view
-from dalsegno.ui.pages._files import with_contents
+from dalsegno.ui.pages._files import RENDERED, markdown_page, with_contents
 from dalsegno.ui.pages._text_form import NoTextFormError, text_form
 from dalsegno.ui.pages._values import node, plain
 
@@ -124,6 +125,27 @@ def test_markdown_is_a_page_without_html_of_its_own() -> None:
     assert "<h1>Report</h1>" in found["doc"]
     assert "<em>well</em>" in found["doc"]
     assert "&lt;script&gt;" in found["doc"]
+
+
+@pytest.mark.parametrize("piece", ["[", "[a](", "![", "**", "<!--", "*a ", "> "])
+def test_markdown_that_is_made_to_be_hard_is_read_in_a_moment(piece: str) -> None:
+    began = time.process_time()
+    node(shown(f"# Report\n\n{piece * (20_000 // len(piece))}"))
+    assert time.process_time() - began < 5
+
+
+def test_very_long_markdown_is_shown_as_it_is_written() -> None:
+    page = markdown_page(f"# Report\n\n*a* {SCRIPT}{'[' * RENDERED}")
+    assert "<pre># Report\n\n*a* &lt;script&gt;" in page
+    assert "<script" not in page
+
+
+def test_markdown_leads_to_no_script_and_holds_no_drawing() -> None:
+    found = node(
+        shown("# Report\n\n[a](javascript:alert(1)) [b](DATA:text/html,x) ![c](data:image/svg+xml,x)\n")
+    )
+    assert "href" not in found["doc"]
+    assert "<img" not in found["doc"]
 
 
 def test_other_texts_are_texts() -> None:
@@ -248,7 +270,7 @@ def test_a_figure_of_plotly_is_drawn_from_its_data() -> None:
     shown = {"$opaque": "plotly.Figure", "size": 9, "picture": base64.b64encode(text.encode()).decode()}
     drawn = node(shown)
     assert (drawn["k"], drawn["head"]) == ("figure", "plotly.Figure")
-    assert drawn["figure"] == {"data": [{"type": "bar"}], "layout": {"title": SCRIPT}}
+    assert json.loads(drawn["figure"]) == {"data": [{"type": "bar"}], "layout": {"title": SCRIPT}}
     assert plain(shown) == "plotly.Figure"
 
 
@@ -258,3 +280,18 @@ def test_a_figure_of_plotly_is_drawn_from_its_data() -> None:
 def test_what_is_no_picture_is_a_pickle(picture: bytes) -> None:
     drawn = node({"$opaque": "a.B", "size": 9, "picture": base64.b64encode(picture).decode()})
     assert drawn == {"k": "leaf", "c": "kind", "s": "a.B · pickled, 9 B · shown by no one but its code"}
+
+
+def test_a_figure_of_odd_values_can_be_sent() -> None:
+    odd = b'{"data": [{"x": [' + b"9" * 40 + b', "\\ud800"], "y": ' + 300 * b"[" + 300 * b"]" + b"}]}"
+    drawn = node({"$opaque": "plotly.Figure", "size": 9, "picture": base64.b64encode(odd).decode()})
+    assert isinstance(drawn["figure"], str)
+    assert drawn["figure"].isascii()
+    assert json.loads(drawn["figure"])["data"] == json.loads(odd)["data"]
+
+
+def test_a_long_range_is_not_made() -> None:
+    index = {"$type": "pandas.RangeIndex", "parts": [0, 10**15, 1, None]}
+    data = [{"$type": "ndarray", "dtype": "<i8", "shape": [1, 2], "preview": [1, 2]}]
+    found = node({"$type": "pandas.DataFrame", "index": index, "columns": index, "data": data})
+    assert found["rows"] == [["1"], ["2"]]

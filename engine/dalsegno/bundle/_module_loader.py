@@ -1,14 +1,41 @@
 """How the import system makes one module of a bundle, and what it can be asked about it afterwards."""
 
 import linecache
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from importlib.util import decode_source
+from threading import local
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dalsegno.bundle._resources import BundleResources
     from dalsegno.bundle._space import Space
+
+
+class _Importing(local):
+    """Which module this thread is executing for the first time."""
+
+    module = ""
+
+
+_importing = _Importing()
+
+
+@contextmanager
+def importing(module: str) -> Iterator[None]:
+    """In the block this thread imports the module with this recorded name."""
+    before, _importing.module = _importing.module, module
+    try:
+        yield
+    finally:
+        _importing.module = before
+
+
+def being_imported() -> str:
+    """The recorded name of the module that this thread is importing, "" for none."""
+    return _importing.module
 
 
 class ModuleLoader:
@@ -62,4 +89,5 @@ class ModuleLoader:
         code = self.get_code(module.__name__)
         if code is not None:
             linecache.lazycache(code.co_filename, namespace)
-            exec(code, namespace)
+            with importing(self.recorded_name(module.__name__)):
+                exec(code, namespace)

@@ -29,6 +29,7 @@ from typing import Literal, cast
 from dalsegno._module_names import recorded_module_name
 from dalsegno.bundle._importer import close_space, open_space
 from dalsegno.bundle._live import Live, live_files
+from dalsegno.bundle._module_loader import importing
 from dalsegno.bundle._modules import importable, live_module
 from dalsegno.bundle._space import Space, modules_of, tops_of
 from dalsegno.bundle.model import Bundle, ReadBlob
@@ -61,7 +62,8 @@ class LoadedBundle:
         cause, whatever went wrong while the module ran.
         """
         try:
-            return self._usable().module(name)
+            with importing(name):
+                return self._usable().module(name)
         except (Exception, SystemExit) as error:
             raise BundleLoadError(name, f"{type(error).__name__}: {error}") from error
 

@@ -22,8 +22,12 @@ __all__ = ["view"]
 
 _PREVIEW = 10
 _LONG = 1000
+_LONG_INT = 1780
+"""So many bytes are fewer than the 4,300 digits that Python makes of an int by default."""
+
 _MOST_SHOWN = 1_000_000
 _MOST_FIELDS = 1000
+_MOST_DIMENSIONS = 64
 
 
 def view(data: Buffer, *, limit: int = 10_000, content: int | None = None, preview: int | None = None) -> Any:
@@ -145,7 +149,10 @@ def _value(name: str, shown: object) -> dict[str, object]:
 
 
 def _int(viewer: _Viewer, data: Buffer) -> Any:
-    return int.from_bytes(data, "big", signed=True)
+    found = int.from_bytes(data, "big", signed=True)
+    return (
+        found if len(data) <= _LONG_INT else _value("int", hex(found))
+    )  # Python refuses to write it in decimal digits
 
 
 def _members(name: str) -> Callable[[_Viewer, Buffer], Any]:
@@ -179,7 +186,7 @@ def _moment(name: str) -> Callable[[_Viewer, Buffer], Any]:
         text += f"{hour:02}:{minute:02}:{second:02}" + (f".{micro:06}" if micro else "")
         shown = _value(name, text)
         if zone is not None:
-            shown["zone"] = zone.get("value", zone) if isinstance(zone, dict) else zone
+            shown["zone"] = str(zone.get("value", zone) if isinstance(zone, dict) else zone)
         return shown | ({"fold": fold} if fold else {})
 
     return show
@@ -237,9 +244,17 @@ def _ndarray(viewer: _Viewer, data: Buffer) -> Any:
     view = memoryview(data)
     (size,) = struct.unpack_from(">I", view)
     dtype, shape = viewer.fields(view[4 : 4 + size])
-    return {"$type": "ndarray", "dtype": dtype, "shape": shape} | _elements(
+    return {"$type": "ndarray", "dtype": dtype, "shape": _shape(shape)} | _elements(
         dtype, view[4 + size :], viewer.preview
     )
+
+
+def _shape(found: Any) -> list[int]:
+    if type(found) is not list or len(found) > _MOST_DIMENSIONS:
+        raise ValueError("a shape is none")
+    if not all(type(size) is int and size >= 0 for size in found):
+        raise ValueError("a shape is none")
+    return found
 
 
 def _elements(dtype: Any, content: memoryview, most: int) -> dict[str, Any]:
@@ -261,7 +276,7 @@ def _object_array(viewer: _Viewer, data: Buffer) -> Any:
     return {
         "$type": "ndarray",
         "dtype": "|O",
-        "shape": shape,
+        "shape": _shape(shape),
         "preview": list(map(viewer.leaf, islice(members(elements)[1], viewer.preview))),
     }
 
@@ -285,6 +300,8 @@ def _pandas(viewer: _Viewer, data: Buffer) -> Any:
 def _table(library: str) -> Callable[[_Viewer, Buffer], Any]:
     def show(viewer: _Viewer, data: Buffer) -> Any:
         kind, rows, columns, content = viewer.raw(data)
+        if type(rows) is not int or type(columns) is not list:
+            raise ValueError("a table has no rows and columns")
         shown = {"$type": f"{library}.{kind}", "rows": rows, "columns": columns, "$size": len(content)}
         return shown | _first_rows(content, viewer.rows) if viewer.rows else shown
 

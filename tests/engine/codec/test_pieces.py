@@ -97,7 +97,7 @@ def test_a_large_list_is_cut_and_its_members_too() -> None:
 def test_what_is_nothing_but_small_members_does_not_fill_the_memory(
     monkeypatch: pytest.MonkeyPatch, member: bytes, tag: Tag | None
 ) -> None:
-    largest = 1 << 12
+    largest = 1 << 10
     monkeypatch.setattr(_pieces, "LARGEST", largest)
     number = 32 * largest // len(member)
     data = array_head(number) + number * member

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import msgpack
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -22,6 +23,7 @@ from pydantic import SecretStr
 
 from dalsegno import File
 from dalsegno.codec import encode, view
+from dalsegno.codec._format import Tag, ext_head
 from dalsegno.errors import DecodeError
 
 
@@ -181,3 +183,26 @@ def test_nothing_is_imported(tmp_path: Path) -> None:
 def test_bytes_that_are_no_value() -> None:
     with pytest.raises(DecodeError, match="not a value"):
         view(b"\xc1")
+
+
+def test_an_int_that_python_does_not_write_in_decimal_digits() -> None:
+    for value in (10**5000, -(10**5000)):
+        assert shown([value]) == [{"$type": "int", "value": hex(value)}]
+    assert shown(10**4200) == 10**4200
+
+
+@pytest.mark.parametrize("shape", [[-1], [None], 65 * [1], [[1]], "x", [True], None])
+def test_a_shape_that_is_none(shape: Any) -> None:
+    head = msgpack.packb(["<f8", shape])
+    payload = len(head).to_bytes(4, "big") + head + bytes(8)
+    with pytest.raises(DecodeError, match="a shape is none"):
+        view(ext_head(Tag.NDARRAY, len(payload)) + payload)
+    payload = msgpack.packb([shape, [1]])
+    with pytest.raises(DecodeError, match="a shape is none"):
+        view(ext_head(Tag.OBJECT_ARRAY, len(payload)) + payload)
+
+
+def test_a_table_without_rows() -> None:
+    payload = msgpack.packb(["DataFrame", [], ["a"], b""])
+    with pytest.raises(DecodeError, match="no rows and columns"):
+        view(ext_head(Tag.POLARS, len(payload)) + payload)

@@ -1,7 +1,6 @@
 """Two runs are laid over each other, and what differs is named; nothing is named when they did the same."""
 
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -237,14 +236,11 @@ def test_one_difference_among_many_is_found_by_looking_at_two() -> None:
             finally:
                 late.clear()
             store.counts.clear()
-            began = time.perf_counter()
             found = diff(old, new)
-            took = time.perf_counter() - began
         assert [str(place) for each in found.actions for place in each.outputs] == ["o0: 1522756 → -1234"]
         assert found.compared == 2
         assert store.counts["gets"] < 40
         assert store.counts["scans"] < 10
-        assert took < 5, "it takes a fraction of a second where nothing else goes on"
 
     anyio.run(main)
 

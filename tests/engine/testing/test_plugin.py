@@ -129,6 +129,10 @@ def test_what_does_not_is_located_and_named(session: Session) -> None:
                 def test_wrong():
                     pass
 
+                @pytest.mark.reproducible(tmies=2)
+                def test_misspelt():
+                    pass
+
                 @pytest.mark.reproducible
                 def test_broken():
                     assert 1 == 2
@@ -140,7 +144,7 @@ def test_what_does_not_is_located_and_named(session: Session) -> None:
             """
         }
     )
-    found.assert_outcomes(failed=6, xfailed=1)
+    found.assert_outcomes(failed=7, xfailed=1)
     found.stdout.fnmatch_lines(
         [
             "*test_drawn*",
@@ -157,6 +161,7 @@ def test_what_does_not_is_located_and_named(session: Session) -> None:
             "the test is marked as reproducible, but made no run that could be executed again",
             "*made no run that could be executed again; 1 had stubs, which are not executed again",
             "*hash_seeds of @pytest.mark.reproducible is 0, or 2 at least, not 1",
+            "@pytest.mark.reproducible takes times and hash_seeds: got an unexpected keyword argument 'tmies'",
             "*assert 1 == 2*",
         ]
     )

@@ -7,6 +7,7 @@ is untouched again. Values are compared and sent as JSON.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,9 @@ from dalsegno.ui.pages._text_form import NoTextFormError, text_form
 from dalsegno.ui.pages._values import node
 
 NONE = "None"
+
+_PICKED = re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d(:\d\d)?")
+"""What fields for dates and times can show; a time with a zone or a part of a second would be an empty field."""
 
 
 class Bad:
@@ -59,6 +63,9 @@ class Field:
             self._shape = Shape("kept", self._shape.nullable)
         if self._shape.kind == "choice":
             self._first, self._shape = _chosen(self._first, self._shape)
+        is_day = self._shape.kind in ("date", "time") and isinstance(self._first, str)
+        if is_day and not _PICKED.fullmatch(self._first):
+            self._shape = Shape("text", self._shape.nullable)
         if not _fits(self._shape, self._first):
             self._shape = Shape("json", self._shape.nullable)
         self._value: Any = self._first

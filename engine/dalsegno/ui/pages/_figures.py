@@ -27,7 +27,10 @@ def script_address() -> str | None:
 
 
 def figure_node(data: bytes, head: str) -> dict[str, Any] | None:
-    """The node of a figure that is written in JSON; None when it is none, or cannot be drawn."""
+    """The node of a figure that is written in JSON; None when it is none, or cannot be drawn.
+
+    It stays text on its way, since not everything that can be written in JSON can be sent as a part of a page.
+    """
     where = script_address()
     try:
         figure = json.loads(data)
@@ -36,4 +39,4 @@ def figure_node(data: bytes, head: str) -> dict[str, Any] | None:
     if where is None or not isinstance(figure, dict) or not isinstance(figure.get("data"), list):
         return None
     wanted = {"data": figure["data"], "layout": figure.get("layout", {})}
-    return {"k": "figure", "head": head, "figure": wanted, "script": where}
+    return {"k": "figure", "head": head, "figure": json.dumps(wanted), "script": where}

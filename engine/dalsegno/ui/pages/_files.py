@@ -5,8 +5,13 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable
+from functools import cache
+from html import escape
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 LARGEST = 4_000_000
 """A file of more bytes is not shown."""
@@ -16,6 +21,9 @@ MOST = 20
 
 LONG = 100_000
 """Of a text so many characters are shown."""
+
+RENDERED = 200_000
+"""Markdown of more characters is shown as it is written: what is made to be hard takes 25 µs for each."""
 
 _IMAGES = {
     ".png": "image/png",
@@ -95,7 +103,13 @@ def page_node(page: str, head: str) -> dict[str, Any]:
 
 def markdown_page(text: str) -> str:
     """Markdown as a page; HTML in it stays text."""
-    from markdown2 import markdown
-
-    body = markdown(text, extras=["tables", "fenced-code-blocks"], safe_mode="escape")
+    body = _markdown().render(text) if len(text) <= RENDERED else f"<pre>{escape(text)}</pre>"
     return f"<!doctype html><meta charset=utf-8><style>{_READABLE}</style>{body}"
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    # Not the one that comes with NiceGUI: a minute is not enough for it to read 40 KB of "[a](".
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark", {"html": False}).enable("table")

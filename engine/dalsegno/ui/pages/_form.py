@@ -40,6 +40,7 @@ class LaunchForm:
         self._typed = False
         self._planned = False
         self._is_busy = False
+        self._launched = False
 
     @property
     def _place(self) -> dict[str, str]:
@@ -252,8 +253,9 @@ class LaunchForm:
         except DalsegnoError as error:
             self._refuse(error)
         finally:
-            self._is_busy = False
-            made.wait("")
+            self._is_busy = self._launched  # until the browser has left
+            if not self._launched:
+                made.wait("")
 
     async def _look(self) -> None:
         plan = await self._reader.plan(self._run["name"], self._action["name"], **self._request())
@@ -270,6 +272,7 @@ class LaunchForm:
 
     async def _launch_it(self) -> None:
         run = await self._reader.rerun(self._run["name"], self._action["name"], **self._request())
+        self._launched = True
         ui.navigate.to(path_of(run))
 
     async def _check(self) -> None:

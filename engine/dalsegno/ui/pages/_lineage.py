@@ -5,8 +5,11 @@ from __future__ import annotations
 from dalsegno.ui.pages._elements import Text, empty, icon, link, phase_mark, tag
 from dalsegno.ui.pages._looked import Fill, Looked
 from dalsegno.ui.pages._threads import beside
-from dalsegno.ui.pages._words import ago, path_of, relation_mark, took
+from dalsegno.ui.pages._words import ago, counted, path_of, relation_mark, took
 from dalsegno.views import RunView
+
+SHOWN = 200
+"""Of a larger family so many members are shown, those around the run itself."""
 
 
 async def lineage(looked: Looked) -> Fill:
@@ -21,13 +24,28 @@ async def lineage(looked: Looked) -> Fill:
             )
             return
         depths: list[int] = []
+        for each in family:
+            depths.append(0 if each["parent"] is None else depths[each["parent"]] + 1)
+        at = next((place for place, each in enumerate(family) if path_of(each["run"]) == path_of(run)), 0)
+        shown = around(at, len(family))
         with tag("div", "stack", style="gap: 0", data_testid="lineage"):
-            for each in family:
-                depth = 0 if each["parent"] is None else depths[each["parent"]] + 1
-                depths.append(depth)
-                _member(each["run"], depth, here=each["run"]["name"] == run["name"])
+            _left_out(shown.start, "before")
+            for place in shown:
+                _member(family[place]["run"], depths[place], here=place == at)
+            _left_out(len(family) - shown.stop, "after")
 
     return fill
+
+
+def around(at: int, count: int) -> range:
+    """The places that are shown of so many, those around one."""
+    start = max(0, min(at - SHOWN // 2, count - SHOWN))
+    return range(start, min(start + SHOWN, count))
+
+
+def _left_out(count: int, where: str) -> None:
+    if count:
+        Text(f"{counted(count, 'run')} {where} these", "div", "faint")
 
 
 def _member(run: RunView, depth: int, *, here: bool) -> None:

@@ -34,6 +34,7 @@ class RunPage:
         self._window = (0, FIRST)
         self._top: Element | None = None
         self._gone = False
+        self._is_resumed = False
 
     async def load(self) -> None:
         """Read the run and its actions; raises what the reader raises."""
@@ -189,9 +190,13 @@ class RunPage:
                 ui.notify(str(error), type="negative")
 
     async def _resume(self) -> None:
+        if self._is_resumed:  # a second click was on its way before the page could show it
+            return
+        self._is_resumed = True
         try:
             await self._reader.resume(self._name, **self._place)
         except DalsegnoError as error:
+            self._is_resumed = False
             ui.notify(str(error), type="negative")
 
     async def _phase(self) -> str:
@@ -218,6 +223,7 @@ class RunPage:
             ui.notify(str(error), type="warning")
             return
         if live or self._run["phase"] != was:
+            self._is_resumed = False
             self._show()
             assert self._top is not None
             self._top.clear()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dalsegno.ui.pages._code import code_lines, only_marked
-from dalsegno.ui.pages._components import CodeLines
+from dalsegno.ui.pages._components import CodeLines, Line
 from dalsegno.ui.pages._elements import Text, copy, digest, empty, tag
 from dalsegno.ui.pages._looked import Fill, Looked
+from dalsegno.ui.pages._threads import beside
 from dalsegno.ui.pages._words import counted
 from dalsegno.views import CodeView, SourceView
 
@@ -13,15 +14,20 @@ from dalsegno.views import CodeView, SourceView
 async def source(looked: Looked) -> Fill:
     """Read the code of the task."""
     found = await looked.ask(looked.reader.code)
+    lines = await beside(lambda: [_lines(each) for each in found["files"]])
 
     def fill() -> None:
-        show_code(found)
+        show_code(found, lines)
 
     return fill
 
 
-def show_code(found: CodeView) -> None:
-    """The symbols, one by one or file by file, and what else the digest covers."""
+def _lines(file: SourceView) -> list[Line]:
+    return code_lines(file["text"], file["path"], inside=frozenset(file["marked"]))
+
+
+def show_code(found: CodeView, lines: list[list[Line]]) -> None:
+    """The symbols, one by one or file by file, and what else the digest covers; `lines` are those of each file."""
     closure = found["closure"]
     with tag("div", "line wrap"):
         Text(counted(len(closure["symbols"]), "symbol"), "b")
@@ -35,8 +41,8 @@ def show_code(found: CodeView) -> None:
         )
     if not found["files"]:
         empty("code_off", "No source", "The code of this task is not recorded as text.")
-    for file in found["files"]:
-        _file(file)
+    for file, written in zip(found["files"], lines, strict=True):
+        _file(file, written)
     if closure["packages"]:
         with tag("div", "section"):
             Text("Versions", "h3")
@@ -45,7 +51,7 @@ def show_code(found: CodeView) -> None:
                     Text(f"{name} {version}", "span", "chip mono")
 
 
-def _file(file: SourceView) -> None:
+def _file(file: SourceView, lines: list[Line]) -> None:
     with tag("div", "section", data_testid="code-file"):
         with tag("div", "line"):
             Text(file["path"], "h2", "mono cut")
@@ -55,16 +61,14 @@ def _file(file: SourceView) -> None:
             with whole:
                 words = Text("Whole file")
         with tag("div") as reached:
-            CodeLines(only_marked(code_lines(file["text"], file["path"], inside=frozenset(file["marked"]))))
+            CodeLines(only_marked(lines))
         body = tag("div", "hidden")
 
     def toggle() -> None:
         shown = "hidden" in body.classes
         if shown and not body.default_slot.children:
             with body:
-                CodeLines(
-                    code_lines(file["text"], file["path"], inside=frozenset(file["marked"])), reveal=True
-                )
+                CodeLines(lines, reveal=True)
         body.classes(**{"remove" if shown else "add": "hidden"})
         reached.classes(**{"add" if shown else "remove": "hidden"})
         words.text = "Only what is reached" if shown else "Whole file"

@@ -226,7 +226,7 @@ def _vector(shown: Any) -> list[Any]:
             return seen
         case {"$type": str(kind), "parts": list(parts)} if kind == "pandas.RangeIndex":
             start, stop, step = (each if isinstance(each, int) else 1 for each in parts[:3])
-            return [*range(start, stop, step or 1)][:ROWS]
+            return [*range(start, stop, step or 1)[:ROWS]]
         case {"parts": list(parts)} | {"items": list(parts)}:
             return max((_vector(part) for part in parts), key=len, default=[])
         case {"value": inner}:

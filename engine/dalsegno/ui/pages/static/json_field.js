@@ -5,7 +5,7 @@ export default {
     <div>
       <div class="json-field">
         <pre aria-hidden="true"><span v-for="piece in pieces" :class="piece[0]">{{ piece[1] }}</span>{{ "\\n" }}</pre>
-        <textarea v-model="content" spellcheck="false" autocomplete="off" rows="1" v-bind="$attrs" @keydown.tab.exact="indent" @input="changed"></textarea>
+        <textarea v-model="content" spellcheck="false" autocomplete="off" rows="1" v-bind="$attrs" @keydown.tab.exact="indent" @input="changed" @blur="say"></textarea>
       </div>
       <div v-if="problem" class="json-word bad" role="status">{{ problem }}</div>
     </div>`,
@@ -47,7 +47,14 @@ export default {
     },
     changed() {
       clearTimeout(this.later);
-      this.later = setTimeout(() => this.$emit("text", this.content), 150);
+      this.later = setTimeout(this.say, 150);
+    },
+    // When the field is left it is told at once: what is clicked next must count with what is seen.
+    say() {
+      if (!this.later) return;
+      clearTimeout(this.later);
+      this.later = 0;
+      this.$emit("text", this.content);
     },
   },
 };

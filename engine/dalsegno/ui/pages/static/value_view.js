@@ -33,10 +33,10 @@ const Figure = {
   data: () => ({ failed: "" }),
   methods: {
     async send(event) {
-      const { figure, script } = Vue.toRaw(this.node);
+      const { figure, script } = this.node;
       try {
         scripts[script] ??= read(script);
-        event.target.contentWindow?.postMessage({ figure: JSON.parse(JSON.stringify(figure)), script: await scripts[script] }, "*");
+        event.target.contentWindow?.postMessage({ figure: JSON.parse(figure), script: await scripts[script] }, "*");
       } catch (error) {
         delete scripts[script];
         this.failed = ` · cannot be drawn: ${error.message}`;
