@@ -7,6 +7,7 @@ what is bound further down; so what uses say of a unit, such as which variables 
 import ast
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -26,11 +27,19 @@ LABEL: Final = 60
 _EXCUSED: Final = bits.LOCATOR | bits.EVAL | bits.NAMESPACE
 _LATE_STORES: Final = bits.LATER_STORED | bits.LATER_REBOUND
 
+_TRIES: Final = 5
+
 
 def parsed(text: bytes) -> ast.Module:
-    """The syntax tree of a text, without warnings about it."""
+    """The syntax tree of a text, without warnings about it.
+
+    CPython 3.11 raises SystemError for a good text when another thread parses one meanwhile, so it is tried again.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        for _ in range(_TRIES):
+            with suppress(SystemError):
+                return ast.parse(text)
         return ast.parse(text)
 
 

@@ -15,19 +15,18 @@ from dalsegno.errors import DecodeError
 
 from ._format import LARGEST_PICTURE, MAX_DEPTH, Buffer, Tag, split_ext
 from ._pieces import Piece, is_large, members, pairs
+from ._previews import elements, first_rows, printable, shape_of
 from ._spans import container
 from ._unpack import Extension, unpack
 
 __all__ = ["view"]
 
 _PREVIEW = 10
-_LONG = 1000
 _LONG_INT = 1780
 """So many bytes are fewer than the 4,300 digits that Python makes of an int by default."""
 
 _MOST_SHOWN = 1_000_000
 _MOST_FIELDS = 1000
-_MOST_DIMENSIONS = 64
 
 
 def view(data: Buffer, *, limit: int = 10_000, content: int | None = None, preview: int | None = None) -> Any:
@@ -88,9 +87,9 @@ class _Viewer:
             return shown | self._cut(len(value), self._content)
         if kind is str:
             if len(value) > self._content:
-                shown = {"$type": "str", "value": _printable(value[: self._content])}
+                shown = {"$type": "str", "value": printable(value[: self._content])}
                 return shown | self._cut(len(value), self._content)
-            return _printable(value)
+            return printable(value)
         return value
 
     def _cut(self, size: int, limit: int) -> dict[str, int]:
@@ -138,10 +137,6 @@ class _Viewer:
         if size > _MOST_FIELDS:
             raise ValueError(f"a payload has {size:,} fields")
         return list(found)
-
-
-def _printable(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _value(name: str, shown: object) -> dict[str, object]:
@@ -244,47 +239,25 @@ def _ndarray(viewer: _Viewer, data: Buffer) -> Any:
     view = memoryview(data)
     (size,) = struct.unpack_from(">I", view)
     dtype, shape = viewer.fields(view[4 : 4 + size])
-    return {"$type": "ndarray", "dtype": dtype, "shape": _shape(shape)} | _elements(
+    return {"$type": "ndarray", "dtype": dtype, "shape": shape_of(shape)} | elements(
         dtype, view[4 + size :], viewer.preview
     )
 
 
-def _shape(found: Any) -> list[int]:
-    if type(found) is not list or len(found) > _MOST_DIMENSIONS:
-        raise ValueError("a shape is none")
-    if not all(type(size) is int and size >= 0 for size in found):
-        raise ValueError("a shape is none")
-    return found
-
-
-def _elements(dtype: Any, content: memoryview, most: int) -> dict[str, Any]:
-    code = _STRUCT.get(dtype[1:]) if isinstance(dtype, str) else None
-    if code is None or dtype[0] not in "<>|":
-        return {}
-    form = struct.Struct(dtype[0].replace("|", "<") + code)
-    count = min(most, len(content) // form.size)
-    found = (form.unpack_from(content, place * form.size)[0] for place in range(count))
-    return {
-        "preview": [
-            item if not isinstance(item, float) or math.isfinite(item) else str(item) for item in found
-        ]
-    }
-
-
 def _object_array(viewer: _Viewer, data: Buffer) -> Any:
-    shape, elements = viewer.raw(data)
+    shape, content = viewer.raw(data)
     return {
         "$type": "ndarray",
         "dtype": "|O",
-        "shape": _shape(shape),
-        "preview": list(map(viewer.leaf, islice(members(elements)[1], viewer.preview))),
+        "shape": shape_of(shape),
+        "preview": list(map(viewer.leaf, islice(members(content)[1], viewer.preview))),
     }
 
 
 def _numpy_scalar(viewer: _Viewer, data: Buffer) -> Any:
     dtype, content = viewer.raw(data)
     shown = (
-        [content] if isinstance(content, str) else _elements(dtype, memoryview(content), 1).get("preview", [])
+        [content] if isinstance(content, str) else elements(dtype, memoryview(content), 1).get("preview", [])
     )
     return {"$type": "numpy", "dtype": viewer.leaf(dtype)} | ({"value": shown[0]} if shown else {})
 
@@ -303,28 +276,9 @@ def _table(library: str) -> Callable[[_Viewer, Buffer], Any]:
         if type(rows) is not int or type(columns) is not list:
             raise ValueError("a table has no rows and columns")
         shown = {"$type": f"{library}.{kind}", "rows": rows, "columns": columns, "$size": len(content)}
-        return shown | _first_rows(content, viewer.rows) if viewer.rows else shown
+        return shown | first_rows(content, viewer.rows) if viewer.rows else shown
 
     return show
-
-
-def _first_rows(content: Buffer, most: int) -> dict[str, Any]:
-    try:
-        import pyarrow as pa
-
-        with pa.ipc.open_stream(content) as stream:
-            rows = stream.read_next_batch().slice(0, most)
-        return {"data": [[_plain(each) for each in column.to_pylist()] for column in rows.columns]}
-    except (
-        Exception
-    ):  # without pyarrow, without rows, or with types that it does not know, there is less to see
-        return {}
-
-
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    return _printable(str(value)[:_LONG])
 
 
 def _file(viewer: _Viewer, data: Buffer) -> Any:
@@ -353,21 +307,6 @@ def _opaque(viewer: _Viewer, data: Buffer) -> Any:
         shown["picture"] = base64.b64encode(picture[0]).decode()
     return shown
 
-
-_STRUCT = {
-    "b1": "?",
-    "i1": "b",
-    "u1": "B",
-    "i2": "h",
-    "u2": "H",
-    "f2": "e",
-    "i4": "i",
-    "u4": "I",
-    "f4": "f",
-    "i8": "q",
-    "u8": "Q",
-    "f8": "d",
-}
 
 _SHOW: dict[int, Callable[[_Viewer, Buffer], Any]] = {
     Tag.BIG_INT: _int,

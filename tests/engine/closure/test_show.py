@@ -1,5 +1,7 @@
 """Closures for people: the source of a symbol, what differs, and the encoding."""
 
+import ast
+
 import pytest
 from tests.engine.closure.sources import files, reach
 
@@ -147,3 +149,18 @@ def test_encoding() -> None:
     for bad in (b"", b"\x01", found.encode()[:-1], b"\x99\x63" + found.encode()[2:]):
         with pytest.raises(DecodeError):
             Closure.decode(bad)
+
+
+def test_a_parse_that_another_thread_spoilt_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    right, tries = ast.parse, 0
+
+    def spoilt(text: bytes) -> ast.Module:
+        nonlocal tries
+        tries += 1
+        if tries < 4:
+            raise SystemError("AST constructor recursion depth mismatch (before=1, after=2)")
+        return right(text)
+
+    monkeypatch.setattr(ast, "parse", spoilt)
+    assert symbol_source(b"LIMIT = 3\nOTHER = 4\n", "LIMIT") == "LIMIT = 3\n"
+    assert tries == 4
